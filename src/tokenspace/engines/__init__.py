@@ -1,0 +1,1 @@
+"""Where work runs: maps a function over parts, and knows no table and no arithmetic."""

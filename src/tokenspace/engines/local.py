@@ -1,0 +1,104 @@
+"""Threads of this process over parts of the work, with BLAS held to one thread inside, so that cores are not asked for twice."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tokenspace.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from threadpoolctl import ThreadpoolController
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use, by its affinity mask where the system has one."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def thread_count(threads: int | None) -> int:
+    """Return the number of threads to use: `threads`, or every available CPU where it is None.
+
+    Raises
+    ------
+    ArgumentError
+        If it is not positive.
+    """
+    if threads is None:
+        return available_cpus()
+    if threads < 1:
+        message = f"threads must be at least 1; seen {threads}"
+        raise ArgumentError(message)
+    return threads
+
+
+def ranges(n: int, parts: int) -> list[tuple[int, int]]:
+    """Return at most `parts` adjacent ranges (start, end) that cover 0..n in sizes that differ by one at the most."""
+    count = max(1, min(parts, n))
+    return [(n * i // count, n * (i + 1) // count) for i in range(count)]
+
+
+def run(function: Callable[[Part], Result], parts: Sequence[Part], *, threads: int) -> list[Result]:
+    """Return ``[function(part) for part in parts]``, computed by `threads` threads.
+
+    The first exception is raised once the parts in flight are done; parts not begun are dropped.
+    """
+    with one_blas_thread():
+        if threads == 1 or len(parts) == 1:
+            return [function(part) for part in parts]
+        with ThreadPoolExecutor(min(threads, len(parts))) as pool:
+            futures = [pool.submit(function, part) for part in parts]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+_controller: ThreadpoolController | None = None
+_lock = threading.Lock()
+_inside = 0
+_limits: Any = None
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread while any caller is inside.
+
+    BLAS has one setting for the whole process, so callers are counted: the first sets it, the last puts back what it was.
+    """
+    global _controller, _inside, _limits  # noqa: PLW0603 - the setting is the process's, and so is the count
+    with _lock:
+        if _controller is None:
+            from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - finding the libraries costs milliseconds
+
+            _controller = ThreadpoolController()
+        if _inside == 0:
+            _limits = _controller.limit(limits=1, user_api="blas")
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _limits.restore_original_limits()
+
+
+def _forget_threads() -> None:
+    """Start anew in a forked child: the parent's threads, and so their count, are not there."""
+    global _lock, _inside  # noqa: PLW0603 - see above
+    _lock = threading.Lock()
+    _inside = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

@@ -1,0 +1,521 @@
+"""An embedding table: a vocabulary and one row a token; names for everything the rooms below do with ids and matrices."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tokenspace import extension, onehot
+from tokenspace.errors import ArgumentError, ShapeError, TokenError, ZeroVectorError
+from tokenspace.immutable import Immutable
+from tokenspace.measures import norms
+from tokenspace.rows import as_float_array, as_matrix, check_finite, checked_rows, wide_type
+from tokenspace.search import Exact
+from tokenspace.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from tokenspace.extension import Proof
+    from tokenspace.measures import Measure
+
+SIGN = re.compile(r"(?:^| )([+-]) ")
+"""A plus or minus that stands alone between spaces (or first); signs inside a token, as in "x-ray", are its own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """The nearest rows of a query, or of several, with their tokens; iterates as (token, score).
+
+    Attributes
+    ----------
+    ids : array of shape (k,) or, for a batch, (q, k), int64
+        Row ids, the closest first; -1 where leaving the query's words out left fewer than k.
+    tokens : list of str, or list of q such lists
+        Their tokens; shorter than k where ids are -1.
+    scores : array of the shape of ids, float64
+        The measure itself: distances rise, similarities fall. NaN for a cosine with a zero row, which ranks last.
+    measure : str
+        Which of the three.
+    """
+
+    ids: NDArray[np.int64]
+    tokens: list[Any]
+    scores: NDArray[np.float64]
+    measure: Measure
+
+    def __len__(self) -> int:
+        """Return the number of neighbours, or of queries for a batch."""
+        return len(self.tokens)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield (token, score), or for a batch one `Neighbours` a query."""
+        if self.ids.ndim == 1:
+            yield from zip(self.tokens, self.scores.tolist(), strict=False)
+        else:
+            for ids, tokens, scores in zip(self.ids, self.tokens, self.scores, strict=True):
+                yield Neighbours(ids, tokens, scores, self.measure)
+
+    def __repr__(self) -> str:
+        """Show tokens and scores."""
+        if self.ids.ndim == 1:
+            return f"Neighbours({self.measure}: {', '.join(f'{token} {score:.4f}' for token, score in self)})"
+        return f"Neighbours({self.measure}: {len(self)} queries of {self.ids.shape[1]})"
+
+
+class EmbeddingTable(Immutable):
+    """A vocabulary of n tokens and a matrix of n rows: the embedding i -> w_i of Definition 4.1; immutable.
+
+    Parameters
+    ----------
+    tokens : iterable of n str, or Vocabulary
+    matrix : array of shape (n, d), float32, float64, float16 or bfloat16
+        Copied, unless it is read-only already, so that the table stays what it is. Integers and Python numbers become float32.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+    matrix : array of shape (n, d), read-only
+        The lecture's W transposed: rows are tokens. Often memory-mapped.
+    source : str
+        Where the table was opened; empty for one made in memory.
+
+    Raises
+    ------
+    DuplicateTokenError
+        If a token stands twice; both positions are named.
+    ShapeError
+        If the matrix does not have one row a token.
+    NotFiniteError
+        If a row holds NaN or infinity.
+    DtypeError
+        If the matrix does not hold real numbers.
+
+    Notes
+    -----
+    Every change gives a new table. Nothing is cached on it: an index made of it (`tokenspace.search.Exact`) belongs to whoever made
+    it. Rows need not differ and may be zero; a zero row has no cosine.
+
+    References
+    ----------
+    Lecture "Embedding Layer and Distances/Similarities", Definition 4.1, equations (6) to (8).
+
+    Examples
+    --------
+    >>> table = EmbeddingTable(["king", "queen", "apple"], [[2, 1], [2, 3], [-1, 0]])
+    >>> table["queen"]
+    array([2., 3.], dtype=float32)
+    >>> table.nearest("king", k=1).tokens
+    ['queen']
+    """
+
+    __slots__ = ("matrix", "source", "vocabulary")
+
+    vocabulary: Vocabulary
+    matrix: NDArray[Any]
+    source: str
+
+    def __init__(self, tokens: Iterable[str] | Vocabulary, matrix: ArrayLike) -> None:
+        vocabulary = tokens if isinstance(tokens, Vocabulary) else Vocabulary(tokens)
+        rows = as_matrix(matrix, "matrix")
+        if len(rows) != len(vocabulary):
+            message = f"a table needs one row for each token; seen {len(vocabulary):,} tokens and a matrix of shape {rows.shape}"
+            raise ShapeError(message, hint="are the tokens its columns? then pass matrix.T" if rows.shape[1] == len(vocabulary) else "")
+        check_finite(rows, "matrix")
+        self._set(vocabulary, _kept(rows, matrix), "")
+
+    @classmethod
+    def mapped(cls, vocabulary: Vocabulary, matrix: NDArray[Any], *, source: str = "") -> EmbeddingTable:
+        """Wrap what a reader has opened, without reading or copying it.
+
+        Parameters
+        ----------
+        vocabulary : Vocabulary
+        matrix : array of shape (n, d), float32, float64, float16 or bfloat16
+            Usually memory-mapped. Nobody else may write to it. Its numbers are not looked at: `verify` does that.
+        source : str
+            Where it was opened.
+
+        Returns
+        -------
+        EmbeddingTable
+
+        Raises
+        ------
+        ShapeError
+            If it does not have one row a token.
+        """
+        if matrix.ndim != 2 or len(matrix) != len(vocabulary):  # noqa: PLR2004 - a matrix has two axes
+            message = f"a table needs one row for each token; seen {len(vocabulary):,} tokens and a matrix of shape {matrix.shape}"
+            raise ShapeError(message)
+        self = cls.__new__(cls)
+        self._set(vocabulary, matrix, source)
+        return self
+
+    def _set(self, vocabulary: Vocabulary, matrix: NDArray[Any], source: str) -> None:
+        view = np.asarray(matrix).view()
+        view.flags.writeable = False
+        object.__setattr__(self, "vocabulary", vocabulary)
+        object.__setattr__(self, "matrix", view)
+        object.__setattr__(self, "source", source)
+
+    def __reduce__(self) -> tuple[Callable[..., EmbeddingTable], tuple[object, ...]]:
+        """Pickle vocabulary and matrix; read-only again on the other side."""
+        return _unpickled, (self.vocabulary, np.asarray(self.matrix), self.source)
+
+    @property
+    def n(self) -> int:
+        """Number of rows, the lecture's d_in."""
+        return int(self.matrix.shape[0])
+
+    @property
+    def d(self) -> int:
+        """Numbers a row, the lecture's d_emb."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and numbers a row, (n, d)."""
+        return self.n, self.d
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Element type of the matrix."""
+        return self.matrix.dtype
+
+    def __len__(self) -> int:
+        """Return the number of rows n."""
+        return self.n
+
+    def __contains__(self, token: object) -> bool:
+        """Return whether the token has a row."""
+        return token in self.vocabulary
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the tokens in row order."""
+        return iter(self.vocabulary)
+
+    def __repr__(self) -> str:
+        """Show size, type and where it came from."""
+        return f"EmbeddingTable(n={self.n:,}, d={self.d}, {self.dtype}{f', {self.source!r}' if self.source else ''})"
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Return rows: the lookup i -> w_i, equation (8).
+
+        Parameters
+        ----------
+        key : str, int, slice, sequence of str and int, or integer array of shape (...)
+
+        Returns
+        -------
+        array of shape (d,) for one token or id, else (m, d) or (..., d)
+            Of the table's own element type. One row and a slice are read-only views, many rows are a copy.
+
+        Raises
+        ------
+        UnknownTokenError
+            If a token has no row; its `suggestions` are the nearest spellings.
+        RowIdError
+            If an id is outside 0..n-1.
+        """
+        return self.matrix[key if isinstance(key, slice) else self.rows(key)]
+
+    def rows(self, key: Any) -> Any:
+        """Return the row id, or ids, that tokens and ids stand for.
+
+        Parameters
+        ----------
+        key : str, int, sequence of str and int, or integer array of shape (...)
+
+        Returns
+        -------
+        int, or array of shape (m,) or (...), int64
+
+        Raises
+        ------
+        UnknownTokenError, RowIdError, TokenError
+            As `__getitem__`.
+        """
+        if isinstance(key, str):
+            return self.vocabulary.id(key)
+        if isinstance(key, (list, tuple)) and any(isinstance(item, str) for item in key):
+            if all(isinstance(item, str) for item in key):
+                return self.vocabulary.ids(key)
+            return np.array([self.rows(item) for item in key], dtype=np.int64)
+        array = np.asarray(key)
+        if array.dtype.kind in "US":
+            return self.vocabulary.ids(array.ravel().tolist()).reshape(array.shape)
+        ids = checked_rows(array, self.n)
+        return ids if ids.ndim else int(ids)
+
+    def linear(self, x: Any) -> NDArray[Any]:
+        """Return z = W x, equation (6), for any input x: the same table as a fully connected layer.
+
+        Parameters
+        ----------
+        x : array of shape (..., n), scipy-sparse array of shape (m, n), or OneHot of shape (..., n)
+
+        Returns
+        -------
+        array of shape (..., d)
+
+        Raises
+        ------
+        ShapeError, DtypeError
+            As `tokenspace.onehot.linear`, which this is.
+
+        Examples
+        --------
+        >>> from tokenspace import one_hot
+        >>> table = EmbeddingTable(["king", "queen"], [[2, 1], [2, 3]])
+        >>> table.linear(one_hot(1, n=2)), table.linear([1, -1])
+        (array([2., 3.], dtype=float32), array([ 0., -2.], dtype=float32))
+        """
+        return onehot.linear(self.matrix, x)
+
+    def vector(self, expression: str) -> NDArray[Any]:
+        """Return the vector of a token, or of a sum and difference of tokens: z = W x with x = e_king - e_man + e_woman.
+
+        Parameters
+        ----------
+        expression : str
+            A token, or tokens joined by " + " and " - ". What is a token as a whole is that token, whatever it looks like.
+
+        Returns
+        -------
+        array of shape (d,)
+            The row itself for one token; else the sum of rows as they are, not brought to length 1, in float32 or, for a float64
+            table, float64.
+
+        Raises
+        ------
+        UnknownTokenError
+            If a token has no row.
+
+        Examples
+        --------
+        >>> EmbeddingTable(["a", "b"], [[2, 1], [2, 3]]).vector("a - b")
+        array([ 0., -2.], dtype=float32)
+        """
+        rows, signs = self._terms(expression)
+        if len(rows) == 1 and signs[0] == 1:
+            return self.matrix[rows[0]]
+        total = (signs[:, None] * self.matrix[rows].astype(np.float64)).sum(axis=0)
+        return total.astype(wide_type(self.dtype))
+
+    def _terms(self, expression: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the row ids of an expression and their signs."""
+        pieces = [] if expression in self.vocabulary else SIGN.split(expression)
+        if len(pieces) <= 1:
+            return self.vocabulary.ids([expression]), np.ones(1)
+        tokens, signs = pieces[2::2], [1.0 if sign == "+" else -1.0 for sign in pieces[1::2]]
+        if pieces[0]:
+            tokens, signs = [pieces[0], *tokens], [1.0, *signs]
+        if "" in (token.strip() for token in tokens):
+            message = f"the expression {expression!r} lacks a token beside a sign"
+            raise TokenError(message, hint='write it as in "king - man + woman"')
+        stripped = [token if token in self.vocabulary else token.strip() for token in tokens]
+        return self.vocabulary.ids(stripped), np.array(signs)
+
+    def nearest(
+        self,
+        query: Any,
+        k: int = 10,
+        measure: Measure = "cosine",
+        *,
+        include_query: bool = False,
+        threads: int | None = None,
+    ) -> Neighbours:
+        """Return the k nearest rows of a query, exactly: the ids of a float64 exhaustive search, ties to the lower id.
+
+        Parameters
+        ----------
+        query : str, int, array of shape (d,), or a batch: sequence of str and int, integer array (q,), array (q, d)
+            A token, an expression as `vector` takes, a row id, or a vector.
+        k : int, default 10
+            At least 1; where it is larger than the table, all rows come back.
+        measure : "euclidean", "inner_product" or "cosine", default "cosine"
+        include_query : bool, default False
+            Whether the query's own words may be among the answers.
+        threads : int, optional
+            Default: as many as CPUs this process may use. The answer is the same for any number.
+
+        Returns
+        -------
+        Neighbours
+            Iterates as (token, score); a batch gives ids of shape (q, k) and a list of lists of tokens.
+
+        Raises
+        ------
+        UnknownTokenError, RowIdError
+            If the query is not in the table.
+        ZeroVectorError
+            If one query's vector is zero and the measure is the cosine. In a batch its scores are NaN.
+        ShapeError, NotFiniteError, ArgumentError
+            As `tokenspace.search.Exact.search`.
+
+        Notes
+        -----
+        Reads the whole table: O(n·d) a query. For many calls make one ``tokenspace.search.Exact(table.matrix, measure)``, which
+        keeps the rows' norms.
+
+        Examples
+        --------
+        >>> table = EmbeddingTable(["man", "woman", "king", "queen"], [[1, 0], [1, 2], [3, 0], [3, 2]])
+        >>> [token for token, score in table.nearest("king - man + woman", k=1)]
+        ['queen']
+        """
+        vectors, own, single = self._queries(query)
+        search = Exact(self.matrix, measure, threads=threads)
+        if single and measure == "cosine" and not np.any(vectors):
+            message = f"the query {query!r:.80} is the zero vector, for which the cosine is not defined (Definition 5.3)"
+            raise ZeroVectorError(message, hint="use measure='euclidean'")
+        exclude = None if include_query or own is None else own
+        found = search.search(vectors, k, exclude=exclude)
+        tokens = [self.vocabulary.tokens_of(ids[ids >= 0]) for ids in found.ids]
+        if single:
+            return Neighbours(found.ids[0], tokens[0], found.scores[0], measure)
+        return Neighbours(found.ids, tokens, found.scores, measure)
+
+    def _queries(self, query: Any) -> tuple[NDArray[Any], list[NDArray[np.int64]] | None, bool]:
+        """Return vectors (q, d), the row ids each query is made of (None for plain vectors), and whether it was one query."""
+        if isinstance(query, str):
+            return self.vector(query)[None, :], [self._terms(query)[0]], True
+        if isinstance(query, (list, tuple)) and any(isinstance(item, str) for item in query):
+            rows = [self._terms(item)[0] if isinstance(item, str) else np.array([self.rows(item)]) for item in query]
+            each = [self.vector(item) if isinstance(item, str) else self.matrix[self.rows(item)] for item in query]
+            return np.stack(each), rows, False
+        array = np.asarray(query)
+        if array.dtype.kind in "US":
+            return self._queries(array.tolist())
+        if array.dtype.kind in "iu" and array.ndim <= 1:
+            ids = np.atleast_1d(checked_rows(array, self.n))
+            return self.matrix[ids], [ids[i : i + 1] for i in range(len(ids))], array.ndim == 0
+        vectors = as_float_array(array, "query")
+        if vectors.ndim not in {1, 2} or vectors.shape[-1] != self.d:
+            message = f"a query vector must be of shape ({self.d},) or (q, {self.d}); seen {vectors.shape}"
+            raise ShapeError(message)
+        return vectors.reshape(-1, self.d), None, vectors.ndim == 1
+
+    def norms(self) -> NDArray[np.float64]:
+        """Return the rows' Euclidean lengths.
+
+        Returns
+        -------
+        array of shape (n,), float64
+        """
+        return norms(self.matrix)
+
+    def extend(self, tokens: Iterable[str], init: str | ArrayLike = "subtoken-mean", *, seed: int = 0) -> EmbeddingTable:
+        """Return a table with new tokens after the old ones, whose rows' bytes are untouched (the lecture's 4.5).
+
+        Parameters
+        ----------
+        tokens : iterable of m str
+        init : str or array of shape (m, d), default "subtoken-mean"
+            The new rows, or how they start: "subtoken-mean", "mean", "sample" or "zeros", as `tokenspace.extension.new_rows` says.
+            The subtokens of a token are the words in it that have a row, else the longest pieces of it that have one.
+        seed : int, default 0
+            For "sample".
+
+        Returns
+        -------
+        EmbeddingTable
+            With n + m rows, in memory.
+
+        Raises
+        ------
+        DuplicateTokenError
+            If a token has a row already or is given twice.
+        ArgumentError, ShapeError, NotFiniteError
+            As `tokenspace.extension.new_rows`.
+
+        Examples
+        --------
+        >>> table = EmbeddingTable(["new", "york"], [[2, 0], [0, 2]])
+        >>> bigger = table.extend(["new york"])
+        >>> bigger["new york"], bool(bigger.proof(table))
+        (array([1., 1.], dtype=float32), True)
+        """
+        added = list(tokens) if not isinstance(tokens, str) else [tokens]
+        vocabulary = self.vocabulary.extend(added)
+        parts = [self._subtokens(token) for token in added] if isinstance(init, str) and init == "subtoken-mean" else None
+        rows = extension.new_rows(self.matrix, len(added), init=init, parts=parts, seed=seed)
+        return EmbeddingTable.mapped(vocabulary, np.concatenate([self.matrix, rows]))
+
+    def proof(self, older: EmbeddingTable) -> Proof:
+        """Show whether this table begins with all of an older one: the same tokens, and rows identical bit for bit.
+
+        Parameters
+        ----------
+        older : EmbeddingTable
+
+        Returns
+        -------
+        Proof
+            True where nothing changed but rows were added.
+
+        Raises
+        ------
+        ShapeError
+            If this table cannot hold the older one's rows.
+        ArgumentError
+            If an old token stands elsewhere or is gone.
+        """
+        count = len(older.vocabulary)
+        here, there = self.vocabulary, older.vocabulary
+        same = np.array_equal(here.offsets[: count + 1], there.offsets) and np.array_equal(here.data[: len(there.data)], there.data)
+        if not same:
+            message = f"the first {count:,} tokens are not those of the older table in their order"
+            raise ArgumentError(message, hint="proof compares a table with the one it was extended from")
+        return extension.proof(older.matrix, self.matrix)
+
+    def verify(self) -> None:
+        """Check what opening by memory map does not: offsets, the whole hash index, and that every number is finite.
+
+        Raises
+        ------
+        ArgumentError
+            If the vocabulary is damaged.
+        NotFiniteError
+            If a row holds NaN or infinity.
+        """
+        self.vocabulary.verify()
+        check_finite(self.matrix, "matrix")
+
+    def _subtokens(self, token: str) -> Sequence[int]:
+        """Return the rows of a token's words or, for a word without a row, of the longest pieces that have one, from the left."""
+        rows: list[int] = []
+        for word in token.split():
+            start = 0
+            while start < len(word):
+                pieces = [word[start:end] for end in range(len(word), start, -1)]
+                found = self.vocabulary.find(pieces)
+                known = np.flatnonzero(found >= 0)
+                if known.size:
+                    rows.append(int(found[known[0]]))
+                    start += len(pieces[known[0]])
+                else:
+                    start += 1
+        return rows
+
+
+def _kept(rows: NDArray[Any], given: ArrayLike) -> NDArray[Any]:
+    """Return rows that nobody else can write to: a copy, unless they were made here or are read-only down to their owner."""
+    if rows.base is None and rows is not given:
+        return rows
+    owner: Any = rows
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return rows.copy()
+        owner = owner.base
+    return rows
+
+
+def _unpickled(vocabulary: Vocabulary, matrix: NDArray[Any], source: str) -> EmbeddingTable:
+    return EmbeddingTable.mapped(vocabulary, matrix, source=source)
