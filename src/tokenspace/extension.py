@@ -247,7 +247,10 @@ def _start_at_subtokens(
         raise ArgumentError(message)
     ids = [checked_rows(part, len(matrix)) for part in parts]
     fallback = _mean(matrix) if any(not len(part) for part in ids) else np.zeros(matrix.shape[1])
-    return np.array([matrix[part].astype(np.float64).mean(axis=0) if len(part) else fallback for part in ids]).reshape(m, -1)
+    rows = np.empty((m, matrix.shape[1]))
+    for row, part in zip(rows, ids, strict=True):
+        row[:] = matrix[part].astype(np.float64).mean(axis=0) if len(part) else fallback
+    return rows
 
 
 INITIALISERS: dict[str, Callable[..., NDArray[np.float64]]] = {

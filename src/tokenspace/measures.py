@@ -415,7 +415,8 @@ def is_extreme(values: NDArray[Any]) -> bool:
 
 def _scaled_pairs(measure: Measure, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
     """Measure paired rows whose squares would leave float64's range: divide by powers of two first, which is exact."""
-    exponent_u, exponent_v = (np.frexp(np.abs(rows).max(axis=1))[1] for rows in (u, v))
+    largest = [np.abs(rows).max(axis=1) for rows in (u, v)]
+    exponent_u, exponent_v = (np.where(size > 0, np.frexp(size)[1], -2000) for size in largest)  # a zero row sets no scale
     own = np.arange(len(u))
     if measure == "euclidean":
         exponent_u = exponent_v = np.maximum(exponent_u, exponent_v)
