@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from tokenspace.errors import TokenspaceError
     from tokenspace.formats import convert, open, save  # noqa: A004 - ts.open opens a table
     from tokenspace.measures import MEASURES, Comparison, compare, cosine, euclidean, inner_product, pairwise
+    from tokenspace.neighbours import Neighbours
     from tokenspace.onehot import OneHot, one_hot
-    from tokenspace.table import EmbeddingTable, Neighbours
+    from tokenspace.table import EmbeddingTable
     from tokenspace.vocabulary import Vocabulary
 
 __version__ = "0.1.0"
@@ -23,7 +24,7 @@ _HOME = {
     "Comparison": "measures",
     "EmbeddingTable": "table",
     "MEASURES": "measures",
-    "Neighbours": "table",
+    "Neighbours": "neighbours",
     "OneHot": "onehot",
     "TokenspaceError": "errors",
     "Vocabulary": "vocabulary",
