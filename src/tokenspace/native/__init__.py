@@ -1,6 +1,7 @@
 """Kernels in C, each with a twin in NumPy that gives the same bits: the compiled one serves where it can, the twin elsewhere.
 
-`door` picks and loads them, `signatures` says what they take; `reference` holds the twins; a module named after a subject checks the arguments and calls one of the two.
+`door` picks and loads, `signatures` says what each takes, `reference` holds the twins; a module named after a subject checks the
+arguments and calls one of the two.
 """
 
 from __future__ import annotations

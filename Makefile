@@ -1,0 +1,48 @@
+# Each target makes what it needs: a virtual environment in .venv, the packages of constraints.txt, the compiled kernels.
+# Wanted from the machine: Python 3.11 or later. `make PYTHON=python3.13 …` picks one, `make test TORCH=` leaves PyTorch out.
+
+PYTHON ?= python3
+TORCH  ?= ,torch
+ARGS   ?=
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PARTS   := pyproject.toml constraints.txt build_native.py $(wildcard src/tokenspace/native/*.[ch])
+
+.PHONY: tour test lint native clean
+
+tour: $(VENV)/tour.stamp        ## GloVe's 400,000 words: look up, measure, find neighbours, add a word, draw
+	$(BIN)/tokenspace tour
+
+test: $(VENV)/test$(TORCH).stamp ## every test; `make test ARGS='-k cosine'` for some
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/lint.stamp        ## style, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+native: $(BIN)/python           ## compile the kernels again
+	$(INSTALL) --no-deps --editable .
+
+clean:
+	rm -rf $(VENV) dist .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -f src/tokenspace/native/libtokenspace-*
+
+$(VENV)/tour.stamp: $(PARTS) | $(BIN)/python
+	$(INSTALL) --editable '.[glove]'
+	@touch $@
+
+$(VENV)/test$(TORCH).stamp: $(PARTS) | $(BIN)/python
+	$(INSTALL) --editable '.[glove,test$(TORCH)]'
+	@touch $@
+
+$(VENV)/lint.stamp: $(PARTS) | $(BIN)/python
+	$(INSTALL) --editable '.[lint]'
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "tokenspace needs Python 3.11 or later; $(PYTHON) is not that. Say: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

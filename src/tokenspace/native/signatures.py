@@ -1,0 +1,70 @@
+"""What each kernel returns and takes, and the check of every array on its way to C."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+from tokenspace.errors import ArgumentError, DtypeError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Array:
+    """The type of an argument that is a NumPy array: checks it at the call and hands its address to C.
+
+    Parameters
+    ----------
+    *dtypes : str
+        The element types the kernel takes, by NumPy's names.
+    writeable : bool
+        Whether the kernel writes to it.
+    optional : bool
+        Whether None may stand for it; C sees NULL.
+    strided : bool
+        Whether only the elements within a row must be adjacent: the kernel is told the row stride.
+    """
+
+    def __init__(self, *dtypes: str, writeable: bool = False, optional: bool = False, strided: bool = False) -> None:
+        self.dtypes, self.writeable, self.optional, self.strided = dtypes, writeable, optional, strided
+
+    def from_param(self, array: np.ndarray[Any, Any] | None) -> ctypes.c_void_p:
+        """Return the address of `array`, which ctypes then passes on."""
+        if array is None and self.optional:
+            return ctypes.c_void_p(None)
+        dtype = getattr(array, "dtype", None)
+        if array is None or dtype is None or dtype.name not in self.dtypes or not dtype.isnative:
+            message = f"a kernel expected an array of {' or '.join(self.dtypes)}, and got {dtype or type(array).__name__}"
+            raise DtypeError(message)
+        rows = self.strided and array.ndim > 1 and (array.shape[-1] <= 1 or array.strides[-1] == dtype.itemsize)
+        if not (array.flags.c_contiguous or rows) or not array.flags.aligned:
+            message = f"a kernel expected adjacent, aligned elements, and got shape {array.shape} with strides {array.strides}"
+            raise ArgumentError(message, hint="pass numpy.ascontiguousarray(array)")
+        if self.writeable and not array.flags.writeable:
+            message = "a kernel expected an array it can write to, and got a read-only one"
+            raise ArgumentError(message)
+        return ctypes.c_void_p(array.ctypes.data)
+
+
+FLAG, SIZE, MASK, FLOAT = ctypes.c_int32, ctypes.c_int64, ctypes.c_uint64, ctypes.c_double
+BYTES, IDS, SLOTS = Array("uint8"), Array("int64"), Array("uint32")
+FLOATS, SOME_IDS = Array("float64"), Array("int64", optional=True)
+ROWS = Array("float32", "float64", "float16", "bfloat16", strided=True)
+NEW_FLOATS, NEW_IDS, NEW_SLOTS, NEW_BYTES = (Array(name, writeable=True) for name in ("float64", "int64", "uint32", "uint8"))
+NEW_NUMBERS = Array("float32", "float64", writeable=True)
+
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "cpu_level": (FLAG,),
+    "sources": (ctypes.c_char_p,),
+    "pair_sums": (None, FLAG, FLAG, FLOATS, ROWS, SIZE, SIZE, SOME_IDS, SOME_IDS, SIZE, NEW_FLOATS),
+    "hash_tokens": (SIZE, BYTES, IDS, SIZE, NEW_SLOTS, MASK, NEW_IDS),
+    "find_tokens": (None, BYTES, SIZE, IDS, SIZE, SLOTS, MASK, BYTES, IDS, SIZE, NEW_IDS),
+    "text_rows": (SIZE, BYTES, SIZE, SIZE, SIZE, SIZE, SIZE, FLAG, NEW_NUMBERS, NEW_IDS, NEW_IDS, NEW_IDS, SIZE, NEW_IDS),
+    "text_write": (SIZE, Array("float32", strided=True), SIZE, SIZE, BYTES, IDS, SIZE, SIZE, NEW_BYTES, SIZE, NEW_IDS),
+    "word2vec_rows": (SIZE, BYTES, SIZE, SIZE, SIZE, SIZE, NEW_IDS, NEW_IDS, NEW_IDS),
+    "word2vec_copy": (SIZE, BYTES, IDS, IDS, SIZE, SIZE, SIZE, Array("float32", writeable=True)),
+    "gather": (None, BYTES, IDS, IDS, SIZE, NEW_BYTES),
+    "count_lines": (SIZE, BYTES, SIZE, SIZE),
+}
+"""Every exported function, in C with the prefix ts_: what it returns, then what it takes."""
