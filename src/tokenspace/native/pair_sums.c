@@ -6,26 +6,35 @@
 #include <stdint.h>
 #include <string.h>
 
-typedef double lanes __attribute__((vector_size(64)));
-typedef float floats __attribute__((vector_size(32)));
-typedef uint32_t words __attribute__((vector_size(32)));
-typedef uint16_t halves __attribute__((vector_size(16)));
+/* Lanes kept in one vector: eight where registers hold eight, else four, twice. GCC 12 spills wider vectors than the machine's
+ * (float32, 400,000 x 50, AVX2: 34 ms as eight, 9 ms as twice four). */
+#ifdef __AVX512F__
+#define WIDTH 8
+#else
+#define WIDTH 4
+#endif
+#define PARTS (8 / WIDTH)
+
+typedef double lanes __attribute__((vector_size(8 * WIDTH)));
+typedef float floats __attribute__((vector_size(4 * WIDTH)));
+typedef uint32_t words __attribute__((vector_size(4 * WIDTH)));
+typedef uint16_t halves __attribute__((vector_size(2 * WIDTH)));
 
 enum { FLOAT32, FLOAT64, FLOAT16, BFLOAT16 };
 
-static inline __attribute__((always_inline)) lanes widen(const void *eight, int type)
+static inline __attribute__((always_inline)) lanes widen(const void *numbers, int type)
 {
     if (type == FLOAT64) {
         lanes x;
-        memcpy(&x, eight, sizeof x);
+        memcpy(&x, numbers, sizeof x);
         return x;
     }
     floats x;
     if (type == FLOAT32) {
-        memcpy(&x, eight, sizeof x);
+        memcpy(&x, numbers, sizeof x);
     } else {
         halves h;
-        memcpy(&h, eight, sizeof h);
+        memcpy(&h, numbers, sizeof h);
         words bits = __builtin_convertvector(h, words);
         if (type == BFLOAT16) {
             bits <<= 16;
@@ -44,33 +53,37 @@ static inline __attribute__((always_inline)) lanes widen(const void *eight, int 
     return __builtin_convertvector(x, lanes);
 }
 
+static inline __attribute__((always_inline)) void
+add_eight(lanes *sum, const double *q, const unsigned char *row, int difference, int type, int64_t size)
+{
+    for (int p = 0; p < PARTS; p++) {
+        lanes a, b = widen(row + p * WIDTH * size, type);
+        memcpy(&a, q + p * WIDTH, sizeof a);
+        if (difference) {
+            a -= b;
+            b = a;
+        }
+        sum[p] += a * b;
+    }
+}
+
 static inline __attribute__((always_inline)) double
 pair(const double *q, const unsigned char *row, int64_t d, int difference, int type, int64_t size)
 {
-    lanes sum = {0};
+    lanes sum[PARTS] = {{0}};
+    double s[8];
     int64_t k = 0;
-    for (; k + 8 <= d; k += 8) {
-        lanes a, b = widen(row + k * size, type);
-        memcpy(&a, q + k, sizeof a);
-        if (difference) {
-            a -= b;
-            b = a;
-        }
-        sum += a * b;
-    }
+    for (; k + 8 <= d; k += 8)
+        add_eight(sum, q + k, row + k * size, difference, type, size);
     if (k < d) {
-        unsigned char tail[64] = {0};
-        lanes a = {0}, b;
-        memcpy(tail, row + k * size, (size_t)((d - k) * size));
-        memcpy(&a, q + k, (size_t)(d - k) * sizeof *q);
-        b = widen(tail, type);
-        if (difference) {
-            a -= b;
-            b = a;
-        }
-        sum += a * b;
+        unsigned char row_tail[64] = {0};
+        double q_tail[8] = {0};
+        memcpy(row_tail, row + k * size, (size_t)((d - k) * size));
+        memcpy(q_tail, q + k, (size_t)(d - k) * sizeof *q);
+        add_eight(sum, q_tail, row_tail, difference, type, size);
     }
-    return ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+    memcpy(s, sum, sizeof s);
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
 /* out[i] = pair(queries[query_ids[i]], rows[row_ids[i]]) for i < m; a NULL query_ids means query 0, a NULL row_ids means row i. */
