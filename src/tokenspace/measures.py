@@ -421,11 +421,11 @@ def _scaled_pairs(measure: Measure, u: NDArray[np.float64], v: NDArray[np.float6
     if measure == "euclidean":
         exponent_u = exponent_v = np.maximum(exponent_u, exponent_v)
     a, b = np.ldexp(u, -exponent_u[:, None]), np.ldexp(v, -exponent_v[:, None])
-    if measure == "euclidean":
-        return np.ldexp(np.sqrt(pair_sums("difference", a, b, query_ids=own, row_ids=own)), exponent_u)
-    products = pair_sums("product", a, b, query_ids=own, row_ids=own)
-    if measure == "inner_product":
-        with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # what float64 cannot hold is infinite
+        if measure == "euclidean":
+            return np.ldexp(np.sqrt(pair_sums("difference", a, b, query_ids=own, row_ids=own)), exponent_u)
+        products = pair_sums("product", a, b, query_ids=own, row_ids=own)
+        if measure == "inner_product":
             return np.ldexp(products, exponent_u + exponent_v)
     with np.errstate(invalid="ignore"):
         return np.clip(products / (norms(a) * norms(b)), -1, 1)

@@ -97,7 +97,8 @@ class EmbeddingTable(Immutable):
         ----------
         vocabulary : Vocabulary
         matrix : array of shape (n, d), float32, float64, float16 or bfloat16
-            Usually memory-mapped. Nobody else may write to it. Its numbers are not looked at: `verify` does that.
+            Usually memory-mapped. Nobody else may write to it. Its numbers are not looked at: `verify` does that. Copied only where
+            the numbers of a row do not stand side by side.
         source : str
             Where it was opened.
 
@@ -114,7 +115,7 @@ class EmbeddingTable(Immutable):
             message = f"a table needs one row for each token; seen {len(vocabulary):,} tokens and a matrix of shape {matrix.shape}"
             raise ShapeError(message)
         self = cls.__new__(cls)
-        self._set(vocabulary, matrix, source)
+        self._set(vocabulary, as_matrix(matrix, "matrix"), source)
         return self
 
     def _set(self, vocabulary: Vocabulary, matrix: NDArray[Any], source: str) -> None:
@@ -262,14 +263,31 @@ class EmbeddingTable(Immutable):
         >>> EmbeddingTable(["a", "b"], [[2, 1], [2, 3]]).vector("a - b")
         array([ 0., -2.], dtype=float32)
         """
-        rows, signs = self._terms(expression)
+        rows, signs = self.terms(expression)
         if len(rows) == 1 and signs[0] == 1:
             return self.matrix[rows[0]]
         total = (signs[:, None] * self.matrix[rows].astype(np.float64)).sum(axis=0)
         return total.astype(wide_type(self.dtype))
 
-    def _terms(self, expression: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the row ids of an expression and their signs."""
+    def terms(self, expression: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the rows that an expression, as `vector` takes it, is made of.
+
+        Parameters
+        ----------
+        expression : str
+
+        Returns
+        -------
+        pair of arrays of shape (m,), int64 and float64
+            Row ids, and the sign, 1 or -1, with which each counts.
+
+        Raises
+        ------
+        UnknownTokenError
+            If a token has no row.
+        TokenError
+            If a sign lacks its token.
+        """
         pieces = [] if expression in self.vocabulary else SIGN.split(expression)
         if len(pieces) <= 1:
             return self.vocabulary.ids([expression]), np.ones(1)
@@ -345,9 +363,9 @@ class EmbeddingTable(Immutable):
     def _queries(self, query: Any) -> tuple[NDArray[Any], list[NDArray[np.int64]] | None, bool]:
         """Return vectors (q, d), the row ids each query is made of (None for plain vectors), and whether it was one query."""
         if isinstance(query, str):
-            return self.vector(query)[None, :], [self._terms(query)[0]], True
+            return self.vector(query)[None, :], [self.terms(query)[0]], True
         if isinstance(query, (list, tuple)) and any(isinstance(item, str) for item in query):
-            rows = [self._terms(item)[0] if isinstance(item, str) else np.array([self.rows(item)]) for item in query]
+            rows = [self.terms(item)[0] if isinstance(item, str) else np.array([self.rows(item)]) for item in query]
             each = [self.vector(item) if isinstance(item, str) else self.matrix[self.rows(item)] for item in query]
             return np.stack(each), rows, False
         array = np.asarray(query)

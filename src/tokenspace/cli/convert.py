@@ -1,0 +1,70 @@
+"""``tokenspace convert A B``: a table in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tokenspace.cli import output
+from tokenspace.errors import ArgumentError
+
+EXAMPLES = """\b
+tokenspace convert vectors.txt vectors.tokenspace
+tokenspace convert glove-6b-50d glove.bin
+tokenspace convert vectors.bin half.npy --dtype float16
+"""
+FORMATS = ("native", "npy", "npz", "word2vec-binary", "word2vec-text", "glove")
+"""The names of `tokenspace.formats.FORMATS`, written out because that module brings NumPy, which --help does not need."""
+
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+
+@click.command("convert", epilog=EXAMPLES)
+@click.argument("source", metavar="A")
+@click.argument("target", metavar="B", type=click.Path(path_type=Path))
+@click.option("--from", "source_format", type=click.Choice(FORMATS), help="The format of A.  [default: told by its content]")
+@click.option("--to", "target_format", type=click.Choice(FORMATS), help="The format of B.  [default: told by its ending]")
+@click.option("--dtype", type=click.Choice(DTYPES), help="The element type of B.  [default: that of A; float32 for text]")
+@click.option("--tokens", type=click.Path(path_type=Path), help="For A an .npy: the file of its tokens.  [default: beside it]")
+@click.option("--keep-bytes", is_flag=True, help="Keep tokens that are not UTF-8 as the bytes they are; else they are refused.")
+@click.option("--force", is_flag=True, help="Replace B if it exists.")
+@output.json_option
+def command(  # noqa: PLR0913 - the options of the command line
+    source: str,
+    target: Path,
+    source_format: str | None,
+    target_format: str | None,
+    dtype: str | None,
+    tokens: Path | None,
+    *,
+    keep_bytes: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write a table in another format.
+
+    A is a name, a file or a folder. B is written beside and renamed into place, so that an interrupted run leaves the old file.
+    """
+    if target.exists() and not force:
+        message = f"{target} exists"
+        raise ArgumentError(message, hint="add --force to replace it")
+    from tokenspace import formats  # noqa: PLC0415 - brings NumPy, which --help does not need
+
+    table = formats.convert(
+        source,
+        target,
+        source_format=source_format,
+        format=target_format,
+        dtype=dtype,
+        tokens=tokens,
+        errors="surrogateescape" if keep_bytes else "strict",
+    )
+    size = target.stat().st_size
+    document = {"from": source, "to": str(target), "rows": table.n, "dimensions": table.d, "dtype": str(table.dtype), "bytes": size}
+    if as_json:
+        output.write_json(document)
+    elif output.on_terminal():
+        click.echo(f"wrote {target}: {table.n:,} tokens × {table.d} numbers, {output.megabytes(size)}")
+    else:
+        output.write_lines(("quantity", "value"), document.items())

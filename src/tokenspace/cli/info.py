@@ -1,0 +1,108 @@
+"""``tokenspace info [T]``: what a table is, before one works with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tokenspace.cli import arguments, output
+
+if TYPE_CHECKING:
+    from tokenspace.table import EmbeddingTable
+
+FIRST = 8
+"""Tokens shown."""
+
+
+@click.command("info")
+@click.argument("name", metavar="[T]", required=False)
+@click.option("--verify", is_flag=True, help="Also read all of it: checksums, offsets, the index, that every number is finite.")
+@arguments.table_option
+@output.json_option
+def command(name: str | None, table: str, *, verify: bool, as_json: bool) -> None:
+    """Describe a table: size, type, norms, first tokens."""
+    name = name or table
+    opened = arguments.open_table(name)
+    if verify:
+        _verify(opened)
+    document = {"table": name, **describe(opened)} | ({"verified": True} if verify else {})
+    if as_json:
+        output.write_json(document)
+    elif output.on_terminal():
+        _show(document)
+    else:
+        output.write_lines(("quantity", "value"), _flat(document))
+
+
+def _verify(table: EmbeddingTable) -> None:
+    """Check all there is to check: the file where there is one, whose checksums say more than its numbers."""
+    from tokenspace import formats  # noqa: PLC0415 - brings NumPy, which --help does not need
+
+    if table.source and Path(table.source).is_file():
+        formats.verify(table.source)
+    else:
+        table.verify()
+
+
+def describe(table: EmbeddingTable) -> dict[str, Any]:
+    """Return what there is to say of a table; reads every row once for the norms."""
+    import numpy as np  # noqa: PLC0415 - --help does not need it
+
+    norms = table.norms()
+    path = Path(table.source) if table.source else None
+    return {
+        "source": table.source or None,
+        "format": _format(path) if path is not None and path.is_file() else None,
+        "rows": table.n,
+        "dimensions": table.d,
+        "dtype": str(table.dtype),
+        "matrix_bytes": table.matrix.nbytes,
+        "file_bytes": _size(path) if path is not None and path.exists() else None,
+        "norms": {"min": norms.min(), "median": np.median(norms), "max": norms.max()} if table.n else None,
+        "zero_rows": int((norms == 0).sum()),
+        "first_tokens": table.vocabulary.tokens_of(np.arange(min(FIRST, table.n))),
+    }
+
+
+def _format(path: Path) -> str | None:
+    from tokenspace.formats import FORMATS  # noqa: PLC0415 - brings NumPy, which --help does not need
+    from tokenspace.formats.format import Head  # noqa: PLC0415
+
+    head = Head.of(path)
+    return next((known.title for known in FORMATS if known.sniff(head)), None)
+
+
+def _size(path: Path) -> int:
+    return sum(part.stat().st_size for part in path.rglob("*") if part.is_file()) if path.is_dir() else path.stat().st_size
+
+
+def _flat(document: dict[str, Any]) -> list[tuple[str, object]]:
+    """Return one line a quantity: norms apart, tokens joined by spaces."""
+    lines: list[tuple[str, object]] = []
+    for name, value in document.items():
+        if isinstance(value, dict):
+            lines += [(f"norm_{inner}", float(number)) for inner, number in value.items()]
+        else:
+            lines.append((name, " ".join(value) if isinstance(value, list) else value))
+    return lines
+
+
+def _show(document: dict[str, Any]) -> None:
+    norms = document["norms"]
+    lines = {
+        "table": document["table"],
+        "source": document["source"] or "memory",
+        "format": document["format"] or "-",
+        "size": f"{document['rows']:,} tokens × {document['dimensions']} numbers, {document['dtype']}",
+        "matrix": output.megabytes(document["matrix_bytes"]),
+        "file": output.megabytes(document["file_bytes"]) if document["file_bytes"] is not None else "-",
+        "norms": f"min {norms['min']:.4g}, median {norms['median']:.4g}, max {norms['max']:.4g}" if norms else "-",
+        "zero rows": f"{document['zero_rows']:,}{' (no cosine with them)' if document['zero_rows'] else ''}",
+        "first tokens": "  ".join(output.printable(token) for token in document["first_tokens"]),
+    }
+    if "verified" in document:
+        lines["verified"] = "checksums, offsets, index and numbers are sound"
+    for name, text in lines.items():
+        click.echo(f"{output.bold(f'{name:<12}')}  {text}")
