@@ -15,6 +15,7 @@ The tree; in brackets the built-in class that each one is as well, so that ``exc
     ├── ImmutableError [AttributeError]        an attempt to change what stays what it is
     ├── ProofError [ValueError]                old rows that are not what they were
     ├── TableNotFoundError [FileNotFoundError] no such name, file or folder
+    ├── OutputError [OSError]                  an output that is there already, or that cannot be written
     ├── MissingExtraError [ImportError]        an optional package is needed
     └── FileContentError [ValueError]          a file whose bytes are not a table
         ├── UnknownFormatError                 no known format has such bytes
@@ -28,7 +29,14 @@ The tree; in brackets the built-in class that each one is as well, so that ``exc
         ├── NotFiniteRowError [NotFiniteError] NaN or infinity in a row
         ├── DuplicateRowError [DuplicateTokenError] the same token in two rows
         ├── ChecksumError                      bytes that differ from their recorded digest
-        └── UnwritableError                    a table that the format cannot hold
+        ├── UnwritableError                    a table that the format cannot hold
+        └── ModelFolderError                   a model folder that cannot be taken as one
+            ├── MissingPartError               a file or a tensor that the folder should hold
+            ├── OutsideFolderError             a path that leads out of the folder
+            ├── UnknownArchitectureError       which tensors have a row a token cannot be told
+            ├── SlowTokenizerError             a tokenizer without tokenizer.json
+            ├── TokenizerMismatchError         a tokenizer whose ids are not the table's rows
+            └── BaseMismatchError [ProofError] rows that were made for another model
 
 A message says what was expected, what was seen and where. What to do stands in ``hint``, which ``str(error)`` appends after a line
 break and the command line prints on a line of its own.
@@ -176,6 +184,10 @@ class TableNotFoundError(TokenspaceError, FileNotFoundError):
     """No table of that name, and no such file or folder."""
 
 
+class OutputError(TokenspaceError, OSError):
+    """An output is there already, or cannot be written; what was there is as it was."""
+
+
 class MissingExtraError(TokenspaceError, ImportError):
     """An optional package is needed; the hint has the command that installs it."""
 
@@ -256,3 +268,31 @@ class ChecksumError(FileContentError):
 
 class UnwritableError(FileContentError):
     """The format cannot hold this table (a token with a line break in a line-based format, say)."""
+
+
+class ModelFolderError(FileContentError):
+    """A model folder cannot be taken as one."""
+
+
+class MissingPartError(ModelFolderError):
+    """A file or a tensor that the folder should hold is not there."""
+
+
+class OutsideFolderError(ModelFolderError):
+    """A path in the folder's files, or a link in it, leads out of the folder."""
+
+
+class UnknownArchitectureError(ModelFolderError):
+    """Which tensors have one row a token cannot be told from their names and shapes."""
+
+
+class SlowTokenizerError(ModelFolderError):
+    """The tokenizer has no tokenizer.json, the one file that says how text becomes ids without running code."""
+
+
+class TokenizerMismatchError(ModelFolderError):
+    """The tokenizer's ids are not the rows of the table."""
+
+
+class BaseMismatchError(ModelFolderError, ProofError):
+    """Rows were made for a model with other old rows than this one."""

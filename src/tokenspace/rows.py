@@ -122,7 +122,8 @@ def check_finite(matrix: NDArray[Any], name: str) -> None:
     """
     step = max(1, BLOCK // max(1, matrix.shape[1]))
     for start in range(0, len(matrix), step):
-        finite = np.isfinite(matrix[start : start + step])
+        with np.errstate(invalid="ignore"):  # a signalling NaN would warn
+            finite = np.isfinite(matrix[start : start + step])
         if not finite.all():
             row, column = divmod(int(np.argmin(finite)), matrix.shape[1])
             value = matrix[start + row, column]

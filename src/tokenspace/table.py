@@ -83,6 +83,9 @@ class EmbeddingTable(Immutable):
     def __init__(self, tokens: Iterable[str] | Vocabulary, matrix: ArrayLike) -> None:
         vocabulary = tokens if isinstance(tokens, Vocabulary) else Vocabulary(tokens)
         rows = as_matrix(matrix, "matrix")
+        if rows.dtype == np.float64 and isinstance(matrix, (list, tuple)) and isinstance(matrix[0], (list, tuple)):
+            narrow = rows.astype(np.float32)  # Python numbers have no element type of their own
+            rows = narrow if np.asarray(matrix).dtype.kind not in "iu" else rows
         if len(rows) != len(vocabulary):
             message = f"a table needs one row for each token; seen {len(vocabulary):,} tokens and a matrix of shape {rows.shape}"
             raise ShapeError(message, hint="are the tokens its columns? then pass matrix.T" if rows.shape[1] == len(vocabulary) else "")

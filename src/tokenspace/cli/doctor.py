@@ -103,9 +103,10 @@ def _extras() -> dict[str, Any]:
 
 
 def _tables() -> dict[str, Any]:
+    from tokenspace.cache import cache_folder  # noqa: PLC0415
     from tokenspace.formats import named  # noqa: PLC0415 - brings NumPy, which a doctor may find broken
 
-    cache = named.cache_folder()
+    cache = cache_folder()
     return {
         "default": os.environ.get("TOKENSPACE_TABLE") or arguments.DEFAULT_TABLE,
         "cache": f"{cache}{'' if cache.is_dir() else ' (made when first needed)'}",

@@ -8,22 +8,36 @@ from __future__ import annotations
 
 from tokenspace.native import door
 from tokenspace.native.door import kernel, levels
-from tokenspace.native.sums import pair_sums
+from tokenspace.native.screens import CodedRows, Kept, RowTerms, code_rows, pack_rows, screen_bytes, screen_floats, screen_tile
+from tokenspace.native.sums import pair_sums, row_sums
 from tokenspace.native.text import copy_word2vec, count_lines, gather, parse_text, scan_word2vec, spell_rows
+from tokenspace.native.tiles import all_pairs, fuses, new_panels
 from tokenspace.native.tokens import find_tokens, hash_tokens
 
 __all__ = [
     "LEVEL",
+    "CodedRows",
+    "Kept",
+    "RowTerms",
+    "all_pairs",
+    "code_rows",
     "copy_word2vec",
     "count_lines",
     "find_tokens",
+    "fuses",
     "gather",
     "hash_tokens",
     "kernel",
     "levels",
+    "new_panels",
+    "pack_rows",
     "pair_sums",
     "parse_text",
+    "row_sums",
     "scan_word2vec",
+    "screen_bytes",
+    "screen_floats",
+    "screen_tile",
     "spell_rows",
 ]
 

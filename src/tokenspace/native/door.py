@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 
-LEVELS = {"x86-64": 1, "x86-64-v3": 3, "x86-64-v4": 4, "aarch64": 1, "generic": 1}
+LEVELS = {"x86-64": 1, "x86-64-v3": 3, "x86-64-v4": 4, "x86-64-v4-vnni": 5, "aarch64": 1, "generic": 1}
 """Each level of each architecture, lowest first, with the answer of cpu_level() that it needs; `generic` is any other processor."""
 
 

@@ -3,55 +3,7 @@
  * Float64 throughout, in eight lanes that are added in one fixed order, so that every build gives the same bits (no fused
  * multiply-add: the build passes -ffp-contract=off). Rows may be float32, float64, float16 or bfloat16; each of their numbers is
  * exact in float64. The twin is reference.pair_sums. */
-#include <stdint.h>
-#include <string.h>
-
-/* Lanes kept in one vector: eight where registers hold eight, else four, twice. GCC 12 spills wider vectors than the machine's
- * (float32, 400,000 x 50, AVX2: 34 ms as eight, 9 ms as twice four). */
-#ifdef __AVX512F__
-#define WIDTH 8
-#else
-#define WIDTH 4
-#endif
-#define PARTS (8 / WIDTH)
-
-typedef double lanes __attribute__((vector_size(8 * WIDTH)));
-typedef float floats __attribute__((vector_size(4 * WIDTH)));
-typedef uint32_t words __attribute__((vector_size(4 * WIDTH)));
-typedef uint16_t halves __attribute__((vector_size(2 * WIDTH)));
-
-enum { FLOAT32, FLOAT64, FLOAT16, BFLOAT16 };
-
-static inline __attribute__((always_inline)) lanes widen(const void *numbers, int type)
-{
-    if (type == FLOAT64) {
-        lanes x;
-        memcpy(&x, numbers, sizeof x);
-        return x;
-    }
-    floats x;
-    if (type == FLOAT32) {
-        memcpy(&x, numbers, sizeof x);
-    } else {
-        halves h;
-        memcpy(&h, numbers, sizeof h);
-        words bits = __builtin_convertvector(h, words);
-        if (type == BFLOAT16) {
-            bits <<= 16;
-            memcpy(&x, &bits, sizeof x);
-        } else {
-            /* exponent and mantissa moved to float32's place; 2^112 = 2^(127-15) mends the bias, subnormals included */
-            words magnitude = (bits & 0x7fff) << 13;
-            memcpy(&x, &magnitude, sizeof x);
-            x *= 0x1p112f;
-            memcpy(&magnitude, &x, sizeof x);
-            magnitude |= (words)((bits & 0x7c00) == 0x7c00) & 0x7f800000; /* infinity and NaN stay what they are */
-            magnitude |= (bits & 0x8000) << 16;
-            memcpy(&x, &magnitude, sizeof x);
-        }
-    }
-    return __builtin_convertvector(x, lanes);
-}
+#include "lanes.h"
 
 static inline __attribute__((always_inline)) void
 add_eight(lanes *sum, const double *q, const unsigned char *row, int difference, int type, int64_t size)

@@ -45,6 +45,19 @@ def pair_sums(
     return out
 
 
+def row_sums(rows: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Sum of all rows in float64, added one after the other."""
+    n, d = rows.shape
+    out = np.zeros(d)
+    step = max(1, (1 << 20) // max(d, 1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, n, step):
+            x64 = rows[start : start + step].astype(np.float64)
+            x64[0] += out
+            out = np.cumsum(x64, axis=0)[-1]  # one after the other, where sum() might take pairs
+    return out
+
+
 def hash_bytes(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.uint64]:
     """FNV-1a of each token, its upper half folded into its lower one."""
     starts = offsets[:-1]

@@ -53,11 +53,23 @@ FLOATS, SOME_IDS = Array("float64"), Array("int64", optional=True)
 ROWS = Array("float32", "float64", "float16", "bfloat16", strided=True)
 NEW_FLOATS, NEW_IDS, NEW_SLOTS, NEW_BYTES = (Array(name, writeable=True) for name in ("float64", "int64", "uint32", "uint8"))
 NEW_NUMBERS = Array("float32", "float64", writeable=True)
+REAL, REALS, SOME_REALS, INTS = ctypes.c_float, Array("float32"), Array("float32", optional=True), Array("int32")
+NEW_REALS, NEW_INTS = Array("float32", writeable=True), Array("int32", writeable=True)
+SINGLES, NEW_SINGLES = Array("float32", strided=True), Array("float32", writeable=True, strided=True)
+ROW_TERMS = (SOME_REALS, SOME_REALS, REALS, SIZE, SIZE)  # factor, addend, reach, n, groups or d
+KEPT = (SIZE, SIZE, NEW_REALS, NEW_REALS, NEW_INTS, NEW_INTS)  # k, room, lower, upper, row, count
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cpu_level": (FLAG,),
     "sources": (ctypes.c_char_p,),
     "pair_sums": (None, FLAG, FLAG, FLOATS, ROWS, SIZE, SIZE, SOME_IDS, SOME_IDS, SIZE, NEW_FLOATS),
+    "row_sums": (None, FLAG, ROWS, SIZE, SIZE, SIZE, NEW_FLOATS),
+    "screen_tile": (FLAG,),
+    "code_rows": (None, FLAG, ROWS, SIZE, SIZE, SIZE, FLOATS, FLAG, REAL, NEW_FLOATS, NEW_BYTES, NEW_BYTES, NEW_BYTES),
+    "pack_rows": (None, FLAG, ROWS, SIZE, SIZE, SIZE, FLOATS, NEW_FLOATS, NEW_REALS),
+    "screen_bytes": (SIZE, *(3 * [BYTES]), *ROW_TERMS, FLAG, REAL, SIZE, SIZE, SIZE, INTS, INTS, REALS, SIZE, *KEPT),
+    "screen_floats": (SIZE, REALS, *ROW_TERMS, REAL, SIZE, SIZE, REALS, REALS, SIZE, *KEPT),
+    "all_pairs": (SIZE, FLAG, SINGLES, SIZE, SIZE, REALS, SIZE, SIZE, FLOATS, FLOATS, FLOAT, FLOAT, NEW_SINGLES, SIZE),
     "hash_tokens": (SIZE, BYTES, IDS, SIZE, NEW_SLOTS, MASK, NEW_IDS),
     "find_tokens": (None, BYTES, SIZE, IDS, SIZE, SLOTS, MASK, BYTES, IDS, SIZE, NEW_IDS),
     "text_rows": (SIZE, BYTES, SIZE, SIZE, SIZE, SIZE, SIZE, FLAG, NEW_NUMBERS, NEW_IDS, NEW_IDS, NEW_IDS, SIZE, NEW_IDS),

@@ -1,4 +1,4 @@
-"""Sums over pairs of vectors, the three measures' common part."""
+"""Sums over pairs of vectors, the three measures' common part, and the sum of all rows."""
 
 from __future__ import annotations
 
@@ -78,4 +78,46 @@ def pair_sums(
     out = np.empty(m)
     stride = rows.strides[0] if len(rows) > 1 else rows.itemsize * rows.shape[1]
     compiled(difference, TYPES[rows.dtype.name], queries, rows, stride, rows.shape[1], query_ids, row_ids, m, out)
+    return out
+
+
+def row_sums(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Sum all rows of a matrix in float64, one after the other.
+
+    Parameters
+    ----------
+    rows : array of shape (n, d), float32, float64, float16 or bfloat16
+        The numbers of a row must be adjacent.
+
+    Returns
+    -------
+    array of shape (d,), float64
+        The same bits from every build; zero where there is no row.
+
+    Raises
+    ------
+    ShapeError, DtypeError
+        If there are not two axes, or the type is another.
+
+    Notes
+    -----
+    Time O(n·d) at the speed of memory, no memory but the result. Off by at most about n·1e-16 of the sum of the magnitudes.
+
+    Examples
+    --------
+    >>> row_sums(np.float32([[1, 2], [3, 4]]))
+    array([4., 6.])
+    """
+    if rows.ndim != 2:  # noqa: PLR2004 - a matrix
+        message = f"row_sums(rows of shape {rows.shape}): a matrix of shape (n, d) is needed"
+        raise ShapeError(message)
+    if rows.dtype.name not in TYPES:
+        message = f"rows must be {', '.join(TYPES)}; seen {rows.dtype}"
+        raise DtypeError(message)
+    compiled = kernel("row_sums")
+    if compiled is None:
+        return reference.row_sums(rows)
+    n, d = rows.shape
+    out = np.zeros(d)
+    compiled(TYPES[rows.dtype.name], rows, rows.strides[0] if n > 1 else rows.itemsize * d, n, d, out)
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from tokenspace.search.exact import Exact, Found
+from tokenspace.search.exact import Certificate, Exact, Found
+from tokenspace.search.plan import Plan
 
-__all__ = ["Exact", "Found"]
+__all__ = ["Certificate", "Exact", "Found", "Plan"]

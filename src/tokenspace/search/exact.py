@@ -1,41 +1,62 @@
 """Exact search: the k closest rows, with the ids that a float64 exhaustive search gives, ties to the lower id.
 
-Rows pass in blocks. `screen` gives each block's keys up to a proven error; a row whose key could still reach the k-th best so far is
-*finished*: its key is computed from the definition, in float64 and in one fixed order of summation. So the answer depends neither
-on the block size, nor on how many queries come together, nor on the number of threads.
+Four paths lead there (`plan` chooses): each row *finished* as it is read, that is, its key computed from the definition in float64 and
+one fixed order of summation; or a matrix product or a screen first, whose proven bounds leave only few rows to finish. The answer
+depends neither on the path, nor on how many queries come together, nor on the number of threads.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenspace import native
 from tokenspace.engines import local
 from tokenspace.errors import ArgumentError, ShapeError
 from tokenspace.measures import EXTREME, Measure, check_measure, is_extreme, listed_pairs, norms
-from tokenspace.native import pair_sums
 from tokenspace.rows import as_matrix, check_finite, checked_rows
-from tokenspace.search.screen import NO_COSINE, Queries, Screen
+from tokenspace.search import every, product
+from tokenspace.search.best import FINISH, NO_COSINE, Keys, merged, scores
+from tokenspace.search.plan import PATHS, PathName, Plan, choose
+from tokenspace.search.screen import LARGEST, LEAST, ROWS, TOGETHER, Frame, Screener, code, middle_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-BLOCK, TOGETHER = 4096, 256
-"""Rows a block, and queries multiplied with it at a time: 8 MB of keys."""
+    from tokenspace.native import CodedRows
 
-FEW, FEW_BLOCK = 4, 1 << 16
-"""Up to so many queries every row is finished at once, in blocks of this size: lifting the rows to float64 for a matrix product
-would cost more than it saves."""
 
-FINISH = 1 << 16
-"""Pairs finished at a time."""
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Why an answer is exact; made on request.
 
-NO_ROW = np.iinfo(np.int64).max
-"""Stands where fewer than k rows are known yet; its key is minus infinity."""
+    Attributes
+    ----------
+    path : str
+        How the rows were gone through.
+    screened : int
+        Rows whose bounds were looked at: all n.
+    finished : array of shape (q,), int64
+        Rows whose key was computed in float64, of each query.
+    last : array of shape (q,), float64
+        Score of each query's k-th row.
+    bound : array of shape (q,), float64
+        The best score that a row which was not finished can have; never better than `last`. NaN where every row was finished.
+    error : array of shape (q,), float64
+        The most by which a returned score can differ from the real number, through rounding in float64.
+    """
+
+    path: PathName
+    screened: int
+    finished: NDArray[np.int64]
+    last: NDArray[np.float64]
+    bound: NDArray[np.float64]
+    error: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +70,13 @@ class Found:
     scores : array of the same shape, float64
         The measure itself: distances rise along a row, similarities fall. NaN for a cosine with a zero vector, which ranks last,
         and where the id is -1.
+    certificate : Certificate or None
+        Where it was asked for.
     """
 
     ids: NDArray[np.int64]
     scores: NDArray[np.float64]
+    certificate: Certificate | None = None
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         """Yield ids, then scores."""
@@ -70,6 +94,11 @@ class Exact:
     measure : "euclidean", "inner_product" or "cosine", default "cosine"
     threads : int, optional
         Default: as many as CPUs this process may use. The answer is the same for any number.
+    path : "auto", "every", "product", "floats" or "bytes", default "auto"
+        How rows are gone through; "auto" chooses for each search (`explain` says what). A path that cannot serve the matrix, for want of
+        compiled kernels or because its numbers leave float32's range, is refused.
+    codes : CodedRows, optional
+        The rows' codes, made before by `code` of another search of the same matrix; saves coding them.
 
     Raises
     ------
@@ -78,12 +107,13 @@ class Exact:
     NotFiniteError
         If a row holds NaN or infinity; the first is named.
     ArgumentError
-        If the measure is unknown or threads is not positive.
+        If the measure or path is unknown or cannot serve, or threads is not positive.
 
     Notes
     -----
-    Building reads the matrix once and keeps 8 bytes a row (the norms). Zero rows have no cosine: their score is NaN and they rank
-    after all others. The vice of exactness: each search reads every row.
+    Building reads the matrix once; the cosine keeps 8 bytes a row (the norms). The byte screen keeps d + 2 bytes a row and up to 12 for
+    the measure, made when its savings are worth it. Zero rows have no cosine: their score is NaN and they rank after all others.
+    The vice of exactness: each search goes through every row.
 
     References
     ----------
@@ -97,21 +127,53 @@ class Exact:
     (array([2, 0]), array([3., 1.]))
     """
 
-    __slots__ = ("_extreme", "_lengths", "matrix", "measure", "threads")
+    __slots__ = (
+        "_codes",
+        "_extreme",
+        "_frame",
+        "_lengths",
+        "_lock",
+        "_missed",
+        "_most",
+        "_path",
+        "_usable",
+        "matrix",
+        "measure",
+        "threads",
+    )
 
-    def __init__(self, matrix: ArrayLike, measure: Measure = "cosine", *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        matrix: ArrayLike,
+        measure: Measure = "cosine",
+        *,
+        threads: int | None = None,
+        path: PathName | str = "auto",
+        codes: tuple[CodedRows, NDArray[np.float64]] | None = None,
+    ) -> None:
         check_measure(measure)
         self.matrix = as_matrix(matrix, "matrix")
         self.measure = measure
         self.threads = local.thread_count(threads)
-        parts = local.ranges(len(self.matrix), self.threads)
-        self._lengths = np.concatenate(local.run(lambda part: norms(self.matrix[slice(*part)]), parts, threads=self.threads))
-        if not np.isfinite(self._lengths).all():
+        lengths = np.concatenate(self._run(lambda part: norms(self.matrix[slice(*part)])))
+        if not np.isfinite(lengths).all():
             check_finite(self.matrix, "matrix")
+        self._lengths = lengths if measure == "cosine" else None
+        self._most = float(lengths.max(initial=0))
         # Only float64 rows can leave the range in which squares keep their digits; such a table is measured pair by pair, scaled.
-        self._extreme = self.matrix.dtype == np.float64 and bool((self._lengths > EXTREME).any() or (self._lengths < 1 / EXTREME).any())
+        self._extreme = self.matrix.dtype == np.float64 and bool((lengths > EXTREME).any() or (lengths < 1 / EXTREME).any())
+        ordinary = self._most < LARGEST and lengths.min(initial=1, where=lengths > 0) > LEAST and len(lengths) > 0
+        self._usable = PATHS if ordinary and native.LEVEL != "numpy" else ("every", "product")
+        if path != "auto" and path not in self._usable:
+            message = f"path must be auto or one of {', '.join(self._usable)} for this matrix here; seen {path!r}"
+            raise ArgumentError(message, hint="" if path in PATHS else f"the paths are {', '.join(PATHS)}")
+        self._path = path
+        self._codes = codes
+        self._frame: Frame | None = None
+        self._missed = 0.0
+        self._lock = threading.Lock()
 
-    def search(self, queries: ArrayLike, k: int = 10, *, exclude: Sequence[Any] | None = None) -> Found:
+    def search(self, queries: ArrayLike, k: int = 10, *, exclude: Sequence[Any] | None = None, certificate: bool = False) -> Found:
         """Return the k closest rows of each query.
 
         Parameters
@@ -121,6 +183,8 @@ class Exact:
             At least 1; where it is larger than n, n rows come back.
         exclude : sequence, optional
             Row ids to leave out: for one query a sequence of ids, for q queries a sequence of q such sequences.
+        certificate : bool, default False
+            Whether the answer comes with its `Certificate`.
 
         Returns
         -------
@@ -140,8 +204,8 @@ class Exact:
 
         Notes
         -----
-        Time O(q·n·d); extra memory about 25 MB a thread plus the result, never q·n. Rows whose float64 keys are equal to the last bit
-        are ties, and the lower id comes first.
+        Time O(q·n·d); extra memory a few MB a thread plus the result, never q·n. Rows whose float64 keys are equal to the last bit are
+        ties, and the lower id comes first.
         """
         single = np.ndim(queries) == 1
         q = as_matrix(np.asarray(queries)[None, :] if single else queries, "queries")
@@ -155,56 +219,113 @@ class Exact:
         check_finite(q, "queries")
         without = _checked_exclusions([exclude] if single and exclude is not None else exclude, len(q), n)
         wanted = min(n, k + max(map(len, without), default=0))
-        by = self._by_definition if self._extreme or is_extreme(q.astype(np.float64)) else self._by_blocks
-        found = _left_out(*by(q, wanted), without, min(k, n))
-        return Found(found.ids[0], found.scores[0]) if single else found
+        if not wanted:  # there are no rows
+            empty = Found(np.empty((len(q), 0), dtype=np.int64), np.empty((len(q), 0)))
+            return Found(empty.ids[0], empty.scores[0]) if single else empty
+        if self._extreme or is_extreme(q.astype(np.float64)):
+            found = self._by_definition(q, wanted)
+        else:
+            found = self._by_blocks(q.astype(np.float64), wanted)
+        ids, score = _left_out(found.ids, found.scores, without, min(k, n))
+        proof = found.certificate if certificate else None
+        return Found(ids[0], score[0], proof) if single else Found(ids, score, proof)
 
-    def _by_blocks(self, queries: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        prepared = Queries.prepare(queries.astype(np.float64), self.matrix[:BLOCK], self.measure)
-        parts = local.ranges(len(self.matrix), self.threads)
-        tops = local.run(lambda part: self._scan(prepared, k, *part), parts, threads=self.threads)
-        ids, keys = _first(np.concatenate([ids for ids, _ in tops], axis=1), np.concatenate([keys for _, keys in tops], axis=1), k)
+    def explain(self, q: int, k: int = 10) -> Plan:
+        """Say which path a search of q queries for k rows would take now, and why; costs nothing and changes nothing.
+
+        Parameters
+        ----------
+        q, k : int
+
+        Returns
+        -------
+        Plan
+            ``print`` shows it.
+        """
+        n, d = self.matrix.shape
+        usable = self._usable if self._path == "auto" else (self._path,)
+        # Codes are worth their making only for rows that may be left out unseen; with k near n every row is finished anyway.
+        usable = tuple(name for name in usable if name in {"every", "product"} or 4 * k <= n) or ("product",)
+        return choose(q, n, d, k, usable=usable, coded=self._codes is not None, missed=self._missed)
+
+    def code(self) -> tuple[CodedRows, NDArray[np.float64]]:
+        """Return the rows' codes and the point they are seen from, making them where there are none yet.
+
+        Returns
+        -------
+        CodedRows, array of shape (d,), float64
+            What `codes` of another `Exact` over the same matrix takes.
+
+        Raises
+        ------
+        ArgumentError
+            If the matrix cannot be coded: its numbers leave float32's range, or no compiled kernel is there.
+        """
+        if "bytes" not in self._usable:
+            message = f"this matrix cannot be coded here; its searches go by {' or '.join(self._usable)}"
+            raise ArgumentError(message)
+        with self._lock:
+            if self._codes is None:
+                middle = middle_of(self.matrix)
+                largest = self._most + float(np.linalg.norm(middle))
+                self._codes = code(self.matrix, middle, largest, self._run), middle
+            return self._codes
+
+    def _framed(self, middle: NDArray[np.float64]) -> Frame:
+        with self._lock:
+            if self._frame is None or not np.array_equal(self._frame.middle, middle):
+                self._frame = Frame.of(self.matrix, self.measure, self._lengths, middle)
+            return self._frame
+
+    def _run(self, function: Callable[[tuple[int, int]], Any]) -> list[Any]:
+        """Map a function over ranges of whole panels, one a thread and none of 2^30 rows or more."""
+        panels = -(-len(self.matrix) // ROWS)
+        parts = local.ranges(panels, max(self.threads, panels * ROWS >> 30))
+        return local.run(function, [(a * ROWS, min(b * ROWS, len(self.matrix))) for a, b in parts], threads=self.threads)
+
+    def _by_blocks(self, queries: NDArray[np.float64], k: int) -> Found:
+        plan = self.explain(len(queries), k)
+        if plan.coding and plan.path != "bytes" and "bytes" in plan.seconds:
+            self._missed += max(0.0, plan.seconds[plan.path] - plan.seconds["bytes"])
+        outcomes = [self._searched(queries[at : at + TOGETHER], k, plan.path) for at in range(0, max(1, len(queries)), TOGETHER)]
+        ids, keys, finished, bound = (np.concatenate(column) for column in zip(*outcomes, strict=True))
+        terms = norms(queries) * self._most if self.measure == "inner_product" else np.ones(len(queries))
+        error = (self.matrix.shape[1] + 8) * 2.0**-53 * terms
+        score, last = scores(keys, self.measure), scores(keys[:, -1:], self.measure)[:, 0]
         if self.measure == "euclidean":
-            return ids, np.sqrt(np.abs(keys))
-        return ids, np.where(keys == NO_COSINE, np.nan, keys) if self.measure == "cosine" else keys
+            error = error * np.nan_to_num(last)
+        proof = Certificate(
+            plan.path, len(self.matrix), finished, last, np.where(np.isnan(bound), bound, scores(bound, self.measure)), error
+        )
+        return Found(ids, score, proof)
 
-    def _scan(self, queries: Queries, k: int, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return ids and keys, of shape (q, k), of the best rows in start..stop."""
-        q = len(queries.vectors)
-        ids, keys = np.full((q, k), NO_ROW), np.full((q, k), -np.inf)
-        for first in range(start, stop, FEW_BLOCK if q <= FEW else BLOCK):
-            rows = np.arange(first, min(first + (FEW_BLOCK if q <= FEW else BLOCK), stop))
-            if q <= FEW:
-                query, row = (grid.ravel() for grid in np.meshgrid(np.arange(q), rows, indexing="ij"))
-                exact = self._finished(queries, query, row).reshape(q, len(rows))
-                query, row = _hopeful(exact, np.zeros(q), keys)
-                _merge(ids, keys, query, rows[row], exact[query, row])
-                continue
-            block = slice(first, first + len(rows))
-            screen = Screen(self.matrix[block], self._lengths[block], queries, self.measure)
-            for at in range(0, q, TOGETHER):
-                part = slice(at, min(at + TOGETHER, q))
-                query, row = _hopeful(*screen.keys(part), keys[part])
-                for piece in range(0, len(query), FINISH):
-                    some = slice(piece, piece + FINISH)
-                    a, b = query[some] + at, rows[row[some]]
-                    _merge(ids, keys, a, b, self._finished(queries, a, b))
-        return ids, keys
+    def _searched(
+        self, queries: NDArray[np.float64], k: int, path: PathName
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return ids and keys, of shape (q, k), rows finished and the highest key of a row that was not, of some queries."""
+        keys = Keys(self.matrix, self._lengths, queries, self.measure)
+        unseen = np.full(len(queries), np.nan)
+        if path == "every":
+            parts = [(*found, unseen) for found in self._run(lambda part: every.search_rows(keys, k, *part))]
+        elif path == "product":
+            parts = [(*found, unseen) for found in self._run(lambda part: product.search_rows(self.matrix, keys, k, *part))]
+        else:
+            codes = self.code() if path == "bytes" else None
+            screener = Screener(self.matrix, keys, self._framed(middle_of(self.matrix) if codes is None else codes[1]))
+            if codes is None:
+                parts = self._run(lambda part: screener.by_floats(k, *part))
+            else:
+                parts = self._run(lambda part: screener.by_bytes(codes[0], k, *part))
+        best = merged([part[0] for part in parts], k)
+        if self.measure == "cosine":  # a zero query has no cosine with any row: all tie, and the lowest ids come first
+            zero = keys.query_lengths == 0
+            best.ids[zero], best.keys[zero] = np.arange(k), NO_COSINE
+        return best.ids, best.keys, sum(part[1] for part in parts), np.max([part[2] for part in parts], axis=0)
 
-    def _finished(self, queries: Queries, query: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the keys of listed pairs from the definition."""
-        if self.measure == "euclidean":
-            return -pair_sums("difference", queries.vectors, self.matrix, query_ids=query, row_ids=row)
-        products = pair_sums("product", queries.vectors, self.matrix, query_ids=query, row_ids=row)
-        if self.measure == "inner_product":
-            return products
-        lengths = queries.lengths[query] * self._lengths[row]
-        return np.where(lengths > 0, np.clip(products / np.where(lengths > 0, lengths, 1), -1, 1), NO_COSINE)
-
-    def _by_definition(self, queries: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def _by_definition(self, queries: NDArray[Any], k: int) -> Found:
         """Measure every pair in scaled float64: slow, and right where squares leave float64's range."""
-        n = len(self.matrix)
-        ids, scores = np.empty((len(queries), k), dtype=np.int64), np.empty((len(queries), k))
+        n, q = len(self.matrix), len(queries)
+        ids, found = np.empty((q, k), dtype=np.int64), np.empty((q, k))
 
         def fill(query: int) -> None:
             score = np.empty(n)
@@ -212,46 +333,12 @@ class Exact:
                 rows = np.arange(start, min(start + FINISH, n))
                 score[rows] = listed_pairs(self.measure, queries, self.matrix, np.full(len(rows), query), rows)
             order = np.argsort(score if self.measure == "euclidean" else -score, kind="stable")[:k]  # NaN comes last
-            ids[query], scores[query] = order, score[order]
+            ids[query], found[query] = order, score[order]
 
-        local.run(fill, range(len(queries)), threads=self.threads)
-        return ids, scores
-
-
-def _hopeful(
-    keys: NDArray[np.float64], error: NDArray[np.float64], best: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (query, column) of the keys, of shape (p, b), that may belong among the k best; `best` holds those so far, (p, k)."""
-    k = best.shape[1]
-    threshold = best[:, -1]
-    if keys.shape[1] >= k and np.isneginf(threshold).any():
-        threshold = np.maximum(threshold, np.partition(keys, -k, axis=1)[:, -k] - error)
-    query, column = np.nonzero(keys >= (threshold - error)[:, None])
-    return query, column
-
-
-def _merge(
-    ids: NDArray[np.int64], keys: NDArray[np.float64], query: NDArray[np.int64], row: NDArray[np.int64], key: NDArray[np.float64]
-) -> None:
-    """Put finished rows, none of which is there yet, into their places among each query's best, in place."""
-    enters = key > keys[query, -1]  # a tie does not: rows come in rising order, and the lower id stays
-    if not enters.any():
-        return
-    query, row, key = query[enters], row[enters], key[enters]
-    touched = np.unique(query)
-    k = ids.shape[1]
-    query = np.concatenate([np.repeat(touched, k), query])
-    row = np.concatenate([ids[touched].ravel(), row])
-    key = np.concatenate([keys[touched].ravel(), key])
-    order = np.lexsort((row, -key, query))
-    first = order[np.searchsorted(query[order], touched)[:, None] + np.arange(k)]
-    ids[touched], keys[touched] = row[first], key[first]
-
-
-def _first(ids: NDArray[np.int64], keys: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the k best of each line: by key, then by the lower id."""
-    order = np.lexsort((ids, -keys), axis=-1)[:, :k]
-    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(keys, order, axis=1)
+        local.run(fill, range(q), threads=self.threads)
+        unit = (self.matrix.shape[1] + 8) * 2.0**-53
+        terms = norms(queries) * self._most if self.measure == "inner_product" else np.abs(found).max(axis=1, initial=0)
+        return Found(ids, found, Certificate("every", n, np.full(q, n), found[:, -1], np.full(q, np.nan), unit * terms))
 
 
 def _checked_exclusions(exclude: Sequence[Any] | None, q: int, n: int) -> list[NDArray[np.int64]]:
@@ -263,12 +350,14 @@ def _checked_exclusions(exclude: Sequence[Any] | None, q: int, n: int) -> list[N
     return [np.unique(checked_rows(rows, n)) for rows in exclude]
 
 
-def _left_out(ids: NDArray[np.int64], scores: NDArray[np.float64], without: list[NDArray[np.int64]], k: int) -> Found:
+def _left_out(
+    ids: NDArray[np.int64], score: NDArray[np.float64], without: list[NDArray[np.int64]], k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Drop excluded rows and close the gaps; -1 and NaN where too few are left."""
     if not without:
-        return Found(ids, scores)
+        return ids, score
     drop = np.stack([np.isin(line, rows) for line, rows in zip(ids, without, strict=True)])
     order = np.argsort(drop, axis=1, kind="stable")[:, :k]
     gone = np.take_along_axis(drop, order, axis=1)
-    kept = np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
-    return Found(np.where(gone, -1, kept[0]), np.where(gone, np.nan, kept[1]))
+    kept, kept_score = np.take_along_axis(ids, order, axis=1), np.take_along_axis(score, order, axis=1)
+    return np.where(gone, -1, kept), np.where(gone, np.nan, kept_score)

@@ -1,8 +1,15 @@
-"""Keys of a block of rows up to a proven error, by matrix product: what tells which rows need not be finished.
+r"""The two fast paths: a screen bounds every row's key in float32 or from 7-bit codes, and only rows that may count are finished.
 
-A key rises with closeness: minus the squared distance, the product, the cosine. The sum of d products that a matrix multiply makes
-in float64 is off by at most d·2^-53 of the lengths' product, in whatever order it adds (Higham, Accuracy and Stability of Numerical
-Algorithms, section 3.1); the constants below allow more than four times that, for the preparation and for the finishing sum too.
+What the screen needs to know of a matrix, a measure and the queries, and the loop that settles what it kept. A key, as the screens
+see it, is factor · (<q, x'> + constant) + addend with x' = x - middle, divided by the query's scale s':
+
+=============  =================  ==================  =============================
+measure        factor             constant            addend
+=============  =================  ==================  =============================
+inner product  1                  (the same for all)  0
+cosine         1/|x|              <q, middle>/|q|     0, or -3 for a zero row
+Euclidean      1                  0                   -|x'|^2/2, with q' for q
+=============  =================  ==================  =============================
 """
 
 from __future__ import annotations
@@ -12,86 +19,290 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenspace import native
 from tokenspace.measures import norms
+from tokenspace.native import CodedRows, Kept, RowTerms
+from tokenspace.search.best import FINISH, NO_COSINE, Best, Keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from tokenspace.measures import Measure
 
-NO_COSINE = -3.0
-"""Key of a pair whose cosine does not exist: below every cosine, above no row at all."""
+ROWS = 16 * 16
+"""Rows a panel: threads get whole panels."""
+
+TOGETHER = 1024
+"""Queries screened in one pass; what is kept for them takes some 4 MB a thread."""
+
+CHUNK = 4 << 20
+"""Bytes of rows packed as float32 at a time."""
+
+LARGEST, LEAST = 1e8, 1e-8
+"""Lengths for which float32 bounds neither overflow nor vanish, whatever the measure; tables beyond take another path."""
+
+UP = 1 + 1e-6
+"""Rounds a bound up by more than its conversion to float32 can round it down."""
 
 
 @dataclass(frozen=True, slots=True)
-class Queries:
-    """Queries prepared once for all blocks of one matrix.
+class Frame:
+    """How the screens see a matrix under one measure.
 
     Attributes
     ----------
-    vectors : array of shape (q, d), float64
-    lengths : array of shape (q,), float64
     middle : array of shape (d,), float64
-        A point near the rows. Distances do not change when all points move together, and near the origin the identity (12) hardly
-        cancels. Zero for the other two measures, which do change.
-    moved : array of shape (q, d), float64
-        The queries seen from there.
+        A point near the rows, each number a float32: seen from there rows are shorter, and codes finer.
+    terms : RowTerms
+        Of every row and panel.
     """
 
-    vectors: NDArray[np.float64]
-    lengths: NDArray[np.float64]
     middle: NDArray[np.float64]
-    moved: NDArray[np.float64]
+    terms: RowTerms
 
     @classmethod
-    def prepare(cls, queries: NDArray[np.float64], sample: NDArray[Any], measure: Measure) -> Queries:
-        """Prepare queries of shape (q, d) for rows like those of `sample`, of shape (m, d)."""
-        middle = sample.mean(axis=0, dtype=np.float64) if measure == "euclidean" and len(sample) else np.zeros(queries.shape[1])
-        return cls(queries, norms(queries), middle, queries - middle)
+    def of(cls, matrix: NDArray[Any], measure: Measure, lengths: NDArray[np.float64] | None, middle: NDArray[np.float64]) -> Frame:
+        """Measure the rows once.
+
+        Parameters
+        ----------
+        matrix : array of shape (n, d), any float type
+        measure : "euclidean", "inner_product" or "cosine"
+        lengths : array of shape (n,), float64, or None
+            The rows' norms, for the cosine.
+        middle : array of shape (d,), float64
+
+        Returns
+        -------
+        Frame
+        """
+        blocks = -(-len(matrix) // 16)
+        if lengths is None:
+            moved = np.empty(len(matrix))
+            for start in range(0, len(matrix), FINISH):
+                part = matrix[start : start + FINISH]
+                moved[start : start + FINISH] = np.sqrt(native.pair_sums("difference", middle[None, :], part))
+            addend = _filled(-(moved**2) / 2, blocks) if measure == "euclidean" else None
+            reach = [_panels(moved), _panels(np.ones(len(matrix))), _panels(np.zeros(1) if addend is None else -addend)]
+            return cls(middle, RowTerms(None, addend, _rounded(reach, blocks)))
+        factor = np.where(lengths > 0, 1 / np.where(lengths > 0, lengths, 1), 0)
+        addend = _filled(np.where(lengths > 0, 0, NO_COSINE), blocks) if not lengths.all() else None
+        reach = [_panels(1 + factor * np.linalg.norm(middle)), _panels(factor), _panels(np.zeros(1) if addend is None else -addend)]
+        return cls(middle, RowTerms(_filled(factor, blocks), addend, _rounded(reach, blocks)))
 
 
-class Screen:
-    """One block of rows, lifted to float64, and its keys with any of the queries.
+def middle_of(matrix: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the mean of some 65,536 rows spread over the matrix, rounded to float32 so that a file can hold it."""
+    step = max(1, len(matrix) // 65_536)
+    return matrix[::step].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
+
+
+def code(matrix: NDArray[Any], middle: NDArray[np.float64], largest: float, run: Callable[..., Any]) -> CodedRows:
+    """Return the rows' 7-bit codes.
 
     Parameters
     ----------
-    block : array of shape (b, d), any float type
-    lengths : array of shape (b,), float64
-        The rows' norms.
-    queries : Queries
-    measure : "euclidean", "inner_product" or "cosine"
+    matrix : array of shape (n, d), any float type
+    middle : array of shape (d,), float64
+    largest : float
+        At least the largest number of any x' = x - middle in size.
+    run : callable
+        Maps a function over ranges of panels, with threads.
+
+    Returns
+    -------
+    CodedRows
+        n·(d + 2) bytes, d rounded up to a multiple of four and n to one of sixteen.
+    """
+    n, d = matrix.shape
+    blocks = -(-n // 16)
+    top = int(np.float32(max(largest, LEAST) / 63 * UP).view(np.int32))
+    base = ((top | 0xFFFFF) + 1) - (255 << 20)
+    unit = float(np.float32(np.sqrt(d) / 2 * 1.001 / 255))
+    out = CodedRows(
+        np.empty((blocks, -(-d // 4), 16, 4), np.uint8), np.zeros(blocks * 16, np.uint8), np.zeros(blocks * 16, np.uint8), n, base, unit
+    )
+    out.codes[-1:] = 64
+
+    def fill(part: tuple[int, int]) -> None:
+        native.code_rows(matrix[part[0] : part[1]], middle, base, unit, out, part[0] // 16)
+
+    run(fill)
+    return out
+
+
+class Screener:
+    """Some queries made ready for the screens, and the search of a range of rows with them.
+
+    Parameters
+    ----------
+    keys : Keys
+        Of q queries with the matrix.
+    frame : Frame
     """
 
-    __slots__ = ("_far", "_lengths", "_measure", "_queries", "_rows", "_squares", "_unit")
+    __slots__ = ("_constant", "_doubt", "_frame", "_keys", "_matrix", "_moved", "_moved_lengths", "_scale", "_shift", "_slope", "_tile")
 
-    def __init__(self, block: NDArray[Any], lengths: NDArray[np.float64], queries: Queries, measure: Measure) -> None:
-        self._measure, self._queries, self._lengths = measure, queries, lengths
-        self._unit = 4 * (block.shape[1] + 16) * 2.0**-53
-        self._rows = block.astype(np.float64)
-        self._squares, self._far = np.empty(0), 0.0
-        if measure == "euclidean":
-            self._rows -= queries.middle
-            self._squares = np.einsum("ij,ij->i", self._rows, self._rows)
-            self._far = float(lengths.max() + np.linalg.norm(queries.middle))
-        elif measure == "cosine":
-            self._rows /= np.where(lengths > 0, lengths, 1)[:, None]
+    def __init__(self, matrix: NDArray[Any], keys: Keys, frame: Frame) -> None:
+        self._matrix, self._keys, self._frame = matrix, keys, frame
+        self._tile = native.screen_tile()
+        lengths = np.where(keys.query_lengths > 0, keys.query_lengths, 1)
+        moved = keys.queries
+        self._constant = np.zeros(len(moved))
+        if keys.measure == "euclidean":
+            moved = moved - frame.middle
+        elif keys.measure == "cosine":
+            moved = moved / lengths[:, None]
+            self._constant = moved @ frame.middle
+        self._moved = moved
+        self._moved_lengths = norms(moved)
+        self._scale = np.abs(moved).max(axis=1) / 127
+        self._scale[self._scale == 0] = 1
+        # A finished key is slope · key + shift to the screens: the product loses the middle's share, minus a squared distance becomes
+        # half of |q'|^2 - |q' - x'|^2. `doubt` covers what rounding may change on the way.
+        self._slope, self._shift, self._doubt = 1.0, np.zeros(len(moved)), np.full(len(moved), 1e-30)
+        if keys.measure == "inner_product":
+            self._shift = -(moved @ frame.middle)
+            self._doubt += 1e-10 * keys.query_lengths * float(frame.terms.reach[:, 0].max(initial=0) + np.linalg.norm(frame.middle))
+        elif keys.measure == "euclidean":
+            self._slope, self._shift = 0.5, self._moved_lengths**2 / 2
 
-    def keys(self, part: slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the keys of the queries in `part` with the block, of shape (p, b), and a bound on each query's error, (p,)."""
-        lengths = self._queries.lengths[part]
-        if self._measure == "euclidean":
-            moved = self._queries.moved[part]
-            reach = np.sqrt(np.einsum("ij,ij->i", moved, moved)) + np.sqrt(self._squares.max())
-            keys = moved @ self._rows.T
-            keys *= 2
-            keys -= self._squares
-            keys -= np.einsum("ij,ij->i", moved, moved)[:, None]
-            # moving rounds each number by 2^-53 of where it stood, an error that counts times the distance
-            return keys, self._unit * (reach**2 + reach * (self._far + lengths))
-        keys = self._queries.vectors[part] @ self._rows.T
-        if self._measure == "inner_product":
-            return keys, self._unit * lengths * self._lengths.max()
-        keys /= np.where(lengths > 0, lengths, 1)[:, None]
-        keys[:, self._lengths == 0] = NO_COSINE
-        keys[lengths == 0] = NO_COSINE
-        return keys, np.full(len(keys), self._unit)
+    def by_bytes(self, rows: CodedRows, k: int, start: int, stop: int) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
+        """Search rows start..stop, start at a panel's edge, by their codes; see `_settled`."""
+        c = np.rint(self._moved / self._scale[:, None])
+        kept_length, lost = norms(c), norms(self._moved / self._scale[:, None] - c)
+        terms = np.stack([kept_length, lost, self._constant / self._scale, 1 / self._scale, kept_length + lost], axis=1)
+        packed = np.zeros((len(c), rows.codes.shape[1] * 4), dtype=np.int8)
+        packed[:, : c.shape[1]] = c
+        codes = self._tiles(packed.view(np.int32))
+        offset = self._padded((64 * c.sum(axis=1)).astype(np.int32))
+        query_terms = self._padded(_up(terms))
+        first, last = start // 16, -(-stop // 16)
+
+        def screen(kept: Kept, at: int) -> int:
+            return native.screen_bytes(rows, self._frame.terms, codes, offset, query_terms, kept, zero=first, first=at, last=last)
+
+        return self._settled(screen, k, start, [(first, last)], self._scale)
+
+    def by_floats(self, k: int, start: int, stop: int) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
+        """Search rows start..stop, start at a panel's edge, by float32 products of packed rows; see `_settled`."""
+        d = self._matrix.shape[1]
+        terms = self._frame.terms
+        packed_queries = self._tiles(self._moved.astype(np.float32))
+        query_terms = self._padded(_up(np.stack([self._moved_lengths, self._constant, np.ones(len(self._moved))], axis=1)))
+        error = (d + 8) * 2.0**-24
+        step = max(ROWS, CHUNK // (4 * d) // ROWS * ROWS)
+        packed = np.zeros((min(step, -(-(stop - start) // ROWS) * ROWS) // 16, d, 16), dtype=np.float32)
+        state: dict[str, Any] = {"from": -1}
+
+        def screen(kept: Kept, at: int) -> int:
+            chunk = start + (at * 16 - start) // step * step
+            end = min(chunk + step, stop)
+            if state["from"] != chunk:
+                native.pack_rows(self._matrix[chunk:end], self._frame.middle, packed)
+                part = slice(chunk, chunk + len(packed) * 16)
+                state["terms"] = RowTerms(
+                    None if terms.factor is None else terms.factor[part],
+                    None if terms.addend is None else terms.addend[part],
+                    terms.reach[chunk // ROWS :],
+                )
+                state["from"] = chunk
+            zero = chunk // 16
+            last = -(-end // 16) - zero
+            done = native.screen_floats(
+                packed, state["terms"], error, packed_queries, query_terms, kept, n=end - chunk, first=at - zero, last=last
+            )
+            return done + zero
+
+        chunks = [(at // 16, -(-min(at + step, stop) // 16)) for at in range(start, stop, step)]
+        return self._settled(screen, k, start, chunks, np.ones(len(self._moved)))
+
+    def _settled(
+        self, screen: Callable[[Kept, int], int], k: int, start: int, chunks: list[tuple[int, int]], scale: NDArray[np.float64]
+    ) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
+        """Run a screen over chunks of blocks; finish what it kept, whenever it is full and at the end.
+
+        Returns
+        -------
+        Best
+            Each query's best rows.
+        array of shape (q,), int64
+            How many rows of each query were finished.
+        array of shape (q,), float64
+            The highest key that a row which was not finished can have.
+        """
+        q = len(self._moved)
+        best, finished = Best(q, k), np.zeros(q, dtype=np.int64)
+        kept = Kept.start(q, k, max(2 * ROWS, 2 * k + ROWS))
+        per_chunk = len(chunks) > 1  # kept rows are counted from the chunk's first row, so a chunk is settled before the next
+        for first, last in chunks:
+            at = first
+            while at < last:
+                stopped = screen(kept, at)
+                if stopped < last or per_chunk:
+                    full = np.flatnonzero(kept.count + ROWS > kept.upper.shape[1]) if stopped < last else np.arange(q)
+                    self._settle(kept, full, start if not per_chunk else first * 16, best, finished, scale)
+                at = stopped
+        if not per_chunk:
+            self._settle(kept, np.arange(q), start, best, finished, scale)
+        return best, finished, (kept.lower[:, 0].astype(np.float64) * scale - self._shift) / self._slope
+
+    def _settle(
+        self, kept: Kept, which: NDArray[np.int64], zero: int, best: Best, finished: NDArray[np.int64], scale: NDArray[np.float64]
+    ) -> None:
+        """Finish the kept rows of some queries, and raise their thresholds to what the finished keys prove."""
+        hopeful = (np.arange(kept.upper.shape[1]) < kept.count[which, None]) & (kept.upper[which] >= kept.lower[which, :1])
+        query, place = np.nonzero(hopeful)
+        query = which[query]
+        row = kept.row[query, place].astype(np.int64) + zero
+        finished[which] += hopeful.sum(axis=1)
+        for piece in range(0, len(query), FINISH):
+            part = slice(piece, piece + FINISH)
+            best.offer(query[part], row[part], self._keys.of(query[part], row[part]))
+        kept.count[which] = 0
+        proven = self._slope * best.keys[which][:, ::-1]  # rising: a heap
+        shift, doubt = self._shift[which, None], self._doubt[which, None]
+        with np.errstate(invalid="ignore"):
+            lower = (proven + shift - 1e-6 * (np.abs(proven) + np.abs(shift)) - doubt) / scale[which, None]
+        kept.lower[which] = np.where(np.isneginf(proven), -np.inf, lower)
+
+    def _tiles(self, lines: NDArray[Any]) -> NDArray[Any]:
+        """Lay queries of shape (q, w) out as (tiles, w, tile)."""
+        padded = self._padded(lines)
+        return np.ascontiguousarray(padded.reshape(-1, self._tile, lines.shape[1]).transpose(0, 2, 1))
+
+    def _padded(self, lines: NDArray[Any]) -> NDArray[Any]:
+        """Fill the last tile up with zeros."""
+        tiles = -(-len(lines) // self._tile)
+        out = np.zeros((tiles * self._tile, *lines.shape[1:]), dtype=lines.dtype)
+        out[: len(lines)] = lines
+        return out
+
+
+def _up(terms: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Round query terms up to float32; a constant, which may be negative and is no bound, only to the nearest."""
+    rounded = (terms * UP).astype(np.float32)
+    column = 2 if terms.shape[1] == 5 else 1  # noqa: PLR2004 - see the kernels' terms
+    rounded[:, column:4] = terms[:, column:4]
+    return rounded
+
+
+def _filled(values: NDArray[np.float64], blocks: int) -> NDArray[np.float32]:
+    out = np.zeros(blocks * 16, dtype=np.float32)
+    out[: len(values)] = values
+    return out
+
+
+def _panels(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the largest value of each panel."""
+    return np.maximum.reduceat(values.astype(np.float64), np.arange(0, max(1, len(values)), ROWS)) if len(values) else np.zeros(0)
+
+
+def _rounded(columns: list[NDArray[np.float64]], blocks: int) -> NDArray[np.float32]:
+    panels = -(-blocks // 16)
+    table = np.zeros((panels, 3))
+    for j, column in enumerate(columns):
+        table[: len(column), j] = column
+    return (table * UP).astype(np.float32)

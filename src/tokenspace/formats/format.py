@@ -1,0 +1,120 @@
+"""What a file format is to this package: a name, how it is recognised, how it is read, how it is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tokenspace.errors import EmptyFileError, TableNotFoundError, UnknownFormatError
+from tokenspace.formats.text_layout import Layout, layout_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+
+    from tokenspace.table import EmbeddingTable
+
+LOOK = 1 << 16
+"""Bytes from a file's beginning by which it is recognised."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A file's beginning: all that recognising a format may look at."""
+
+    path: Path
+    size: int
+    start: bytes
+
+    @classmethod
+    def of(cls, path: Path) -> Head:
+        """Look at a file.
+
+        Raises
+        ------
+        TableNotFoundError
+            If there is none.
+        EmptyFileError
+            If it holds no byte.
+        UnknownFormatError
+            If it is a pipe or a device, which can be neither mapped nor read twice.
+        """
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            message = f"no such file: {path}"
+            raise TableNotFoundError(message) from None
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+            raise UnknownFormatError(path, f"expected a file, seen {kind}", hint="write its content into a file first")
+        with path.open("rb") as file:
+            start = file.read(LOOK)
+            size = os.fstat(file.fileno()).st_size
+        if not start:
+            raise EmptyFileError(path, "expected a table, seen a file of 0 bytes", hint="was a download or a copy cut off?")
+        return cls(path, size, start)
+
+    @property
+    def whole(self) -> bool:
+        """Whether `start` is all there is."""
+        return len(self.start) >= self.size
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What the beginning looks like when taken for lines of text; worked out once for all the formats that ask."""
+        return layout_of(self.start, whole=self.whole)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table is to be read; the same for every format.
+
+    Attributes
+    ----------
+    dtype : numpy dtype or None
+        The element type wanted; None leaves it to the file (float32 for text).
+    errors : str
+        ``strict`` refuses a token that is not UTF-8; ``surrogateescape`` keeps its bytes.
+    tokens : Path or None
+        The file that holds the tokens, for formats that keep them apart; None looks beside the table.
+    threads : int or None
+        Threads that may read at once; None takes every CPU.
+    """
+
+    dtype: np.dtype[Any] | None = None
+    errors: str = "strict"
+    tokens: Path | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format.
+
+    Attributes
+    ----------
+    name : str
+        What users call it.
+    title : str
+        One line that says what it is.
+    suffixes : tuple of str
+        Endings of file names for which `save` chooses it; reading never looks at names.
+    sniff : callable
+        Whether a file that begins so is (or would be, were it sound) of this format.
+    read : callable
+        Reads a table.
+    write : callable
+        Writes a table to a path: beside, then renamed into place.
+    """
+
+    name: str
+    title: str
+    suffixes: tuple[str, ...]
+    sniff: Callable[[Head], bool] = field(repr=False)
+    read: Callable[[Head, Reading], EmbeddingTable] = field(repr=False)
+    write: Callable[[EmbeddingTable, Path], None] = field(repr=False)

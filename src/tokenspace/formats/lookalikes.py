@@ -1,0 +1,51 @@
+"""What files that are no table look like: for the error that says so. Data only; nothing is opened on the strength of it."""
+
+from __future__ import annotations
+
+import re
+
+LOOKALIKES: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE | re.DOTALL), what, hint)
+    for pattern, what, hint in (
+        (rb"\s*<(!doctype|html|head|\?xml)", "an HTML or XML page", "was an error page downloaded instead of the file?"),
+        (rb"version https://git-lfs", "a Git LFS pointer, not the file itself", "run git lfs pull"),
+        (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP", "an image", ""),
+        (rb"%PDF", "a PDF", ""),
+        (rb"\x80[\x02-\x05]", "a Python pickle", "pickles can run code and are never opened; save it as text instead"),
+        (rb"PK\x03\x04.{26}[^/]{1,99}/(data\.pkl|version|byteorder)", "a PyTorch file", "save its tensors as safetensors"),
+        (rb"PK[\x03\x05]", "a zip archive without .npy arrays", "unpack it first"),
+        (rb"\x1f\x8b", "gzip", "unpack it first: gunzip"),
+        (rb"BZh[1-9]", "bzip2", "unpack it first: bunzip2"),
+        (rb"\xfd7zXZ", "xz", "unpack it first: unxz"),
+        (rb"\x28\xb5\x2f\xfd", "zstd", "unpack it first: unzstd"),
+        (rb"GGUF", "a GGUF model", ""),
+        (rb"\xba\x16\x4f\x2f", "a fastText .bin model", "the .vec file beside it holds its words as text"),
+        (rb"PAR1", "Parquet", ""),
+        (rb"ARROW1", "Arrow IPC", ""),
+        (rb"FiFu", "finalfusion", ""),
+        (rb"SQLite format 3", "an SQLite database", ""),
+        (rb"\x89HDF", "HDF5", ""),
+        (rb"\x7fELF|MZ|\xcf\xfa\xed\xfe", "a program", ""),
+        (rb"\xff\xfe|\xfe\xff", "text in UTF-16", "convert it to UTF-8: iconv -f UTF-16 -t UTF-8"),
+        (rb".{8}\{\"", "safetensors that tokenspace did not write", "so far only tokenspace's own safetensors files are opened"),
+        (rb"\s*[\[{]", "JSON", ""),
+    )
+)
+"""Pattern at the file's beginning, what it is, what to do."""
+
+
+def description(start: bytes) -> tuple[str, str]:
+    """Say what a file that begins with `start` looks like, and what to do about it."""
+    for pattern, what, hint in LOOKALIKES:
+        if pattern.match(start):
+            return f"seen what looks like {what}", hint
+    shown = start[:40]
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - 3:
+            return f"seen {shown!r}", ""
+    if b"\0" in start:
+        return f"seen {shown!r}", ""
+    text = shown.decode(errors="replace")
+    return f"seen text whose lines do not end in numbers: {text!r}", "a text table has a token and its numbers in a line"

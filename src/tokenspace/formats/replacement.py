@@ -1,0 +1,87 @@
+"""Files written beside and renamed into place: whoever reads sees the old file or the new one, never a part."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from tokenspace.errors import ArgumentError, TableNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes the place of `path` when the block ends without an exception.
+
+    Parameters
+    ----------
+    path : Path
+        A file, there or not; a symbolic link is followed.
+
+    Yields
+    ------
+    binary file
+        In the same folder, under a name of its own; removed if the block raises.
+
+    Raises
+    ------
+    TableNotFoundError
+        If the folder is not there.
+    ArgumentError
+        If `path` is a folder, a pipe or a device.
+
+    Notes
+    -----
+    A table mapped from the old file goes on reading the old bytes, so a table may be saved over its own file. The new file is
+    forced to disk before it is renamed.
+    """
+    target = Path(os.path.realpath(path))
+    mode = _replaceable_mode(target)
+    beside = target.with_name(f".{target.name[:80]}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(beside, flags, 0o666)
+    except FileNotFoundError:
+        message = f"no such folder: {target.parent}"
+        raise TableNotFoundError(message, hint="create it first") from None
+    try:
+        with os.fdopen(descriptor, "w+b", buffering=1 << 20) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if mode is not None:
+            beside.chmod(mode)
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _settle(target.parent)
+
+
+def _replaceable_mode(target: Path) -> int | None:
+    """Return the permissions of the file that is there, None if there is none."""
+    try:
+        mode = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        message = f"a table is written into a file of its own; {target} is {kind}"
+        raise ArgumentError(message, hint="name a file in it" if kind == "a folder" else "write a file, then copy it there")
+    return stat.S_IMODE(mode)
+
+
+def _settle(folder: Path) -> None:
+    """Force the renaming to disk, where the system lets a folder be opened."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,30 @@
+"""word2vec text, which fastText's .vec is too: a line with rows and dimension, then a token and d numbers a line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenspace.formats import text_table
+from tokenspace.formats.format import Format, Head, Reading
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokenspace.table import EmbeddingTable
+
+
+def _sniff(head: Head) -> bool:
+    return head.layout.header is not None and not head.layout.binary
+
+
+def _read(head: Head, reading: Reading) -> EmbeddingTable:
+    return text_table.read(head, reading, header=True)
+
+
+def _write(table: EmbeddingTable, path: Path) -> None:
+    text_table.write(table, path, header=True, name="word2vec-text")
+
+
+TITLE = "word2vec and fastText text: a header, then a token and d numbers a line"
+
+FORMAT = Format("word2vec-text", TITLE, (".vec",), _sniff, _read, _write)

@@ -1,0 +1,113 @@
+/* A decimal number in text, read exactly as Python's float reads it: rounded once, half to even, without the C library, whose strtod
+ * listens to the locale. Up to 19 digits and exponents of ten within 27 are worked out with integers of 128 bits; anything else is
+ * called hard and left to the caller. */
+#ifndef TOKENSPACE_DECIMAL_H
+#define TOKENSPACE_DECIMAL_H
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+enum { MALFORMED, READ, HARD };
+
+static const double TENS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                              1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* m * 10^e, rounded once, half to even. */
+static inline int scaled(uint64_t m, int64_t e, double *value)
+{
+    if (m < UINT64_C(1) << 53 && e >= -22 && e <= 22) { /* both exact, so one rounding (Clinger 1990) */
+        *value = e < 0 ? (double)m / TENS[-e] : (double)m * TENS[e];
+        return READ;
+    }
+    if (m == 0) {
+        *value = 0;
+        return READ;
+    }
+#ifdef __SIZEOF_INT128__
+    if (e >= -27 && e <= 27) { /* 5^27 is the last power of five below 2^63 */
+        uint64_t five = 1;
+        for (int64_t i = e < 0 ? -e : e; i > 0; i--)
+            five *= 5;
+        unsigned __int128 wide = m;
+        int shift = 0, rest = 0;
+        if (e < 0) {
+            shift = 64 + __builtin_clzll(m);
+            wide <<= shift;
+            unsigned __int128 quotient = wide / five;
+            rest = quotient * five != wide;
+            wide = quotient;
+        } else {
+            wide *= five;
+        }
+        uint64_t high = (uint64_t)(wide >> 64);
+        int drop = (high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)wide)) - 53;
+        if (drop > 0) {
+            unsigned __int128 cut = wide & (((unsigned __int128)1 << drop) - 1), half = (unsigned __int128)1 << (drop - 1);
+            wide >>= drop;
+            wide += cut > half || (cut == half && (rest || (wide & 1)));
+        } else {
+            drop = 0;
+        }
+        *value = ldexp((double)(uint64_t)wide, drop - shift + (int)e);
+        return READ;
+    }
+#endif
+    return HARD;
+}
+
+/* Read the number that fills [p, field end); *at becomes the field's end: the next space, or `end`. */
+static inline int number(const uint8_t *p, const uint8_t *end, const uint8_t **at, double *value)
+{
+    int minus = p < end && *p == '-', digits = 0, status;
+    uint64_t m = 0;
+    int64_t e = 0, power = 0, surplus = 0;
+    if (p < end && (*p == '-' || *p == '+'))
+        p++;
+    const uint8_t *first = p, *point = 0;
+    for (; p < end; p++) {
+        unsigned digit = (unsigned)*p - '0';
+        if (digit > 9) {
+            if (*p != '.' || point)
+                break;
+            point = p;
+        } else if (digits < 19) {
+            m = m * 10 + digit;
+            digits += m != 0;
+        } else {
+            surplus++;
+        }
+    }
+    if (p - first - (point != 0) < 1)
+        return MALFORMED;
+    if (point)
+        e = point + 1 - p;
+    if (p < end && (*p | 32) == 'e') {
+        int down = ++p < end && *p == '-';
+        if (p < end && (*p == '-' || *p == '+'))
+            p++;
+        const uint8_t *exponent = p;
+        for (; p < end && (unsigned)*p - '0' <= 9; p++)
+            power = power < 100000 ? power * 10 + (*p - '0') : power;
+        if (p == exponent)
+            return MALFORMED;
+        e += down ? -power : power;
+    }
+    if (p < end && *p != ' ')
+        return MALFORMED;
+    *at = p;
+    status = surplus ? HARD : scaled(m, e, value);
+    if (minus)
+        *value = -*value;
+    return status;
+}
+
+/* Whether [p, end) is "nan" or "inf", with or without a sign, in any case. */
+static inline int nonfinite(const uint8_t *p, const uint8_t *end)
+{
+    p += p < end && (*p == '-' || *p == '+');
+    if (end - p != 3)
+        return 0;
+    uint8_t word[3] = {p[0] | 32, p[1] | 32, p[2] | 32};
+    return !memcmp(word, "nan", 3) || !memcmp(word, "inf", 3);
+}
+#endif

@@ -1,0 +1,258 @@
+"""Screens: kernels that bound every row's key and keep only the rows that may be among a query's k best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tokenspace.errors import ArgumentError, ShapeError
+from tokenspace.native import reference_screens as reference
+from tokenspace.native.door import kernel
+from tokenspace.native.sums import TYPES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BLOCK, PANEL = 16, 16
+"""Rows a block and blocks a panel, as the kernels lay them out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a screen keeps for q queries; filled in place.
+
+    Attributes
+    ----------
+    lower : array of shape (q, k), float32
+        A heap of the k best lower bounds, the least in front; starts at minus infinity.
+    upper : array of shape (q, room), float32
+        Upper bounds of the rows kept.
+    row : array of shape (q, room), int32
+        Those rows, counted from the first one the call screens.
+    count : array of shape (q,), int32
+        How many.
+    """
+
+    lower: NDArray[np.float32]
+    upper: NDArray[np.float32]
+    row: NDArray[np.int32]
+    count: NDArray[np.int32]
+
+    @classmethod
+    def start(cls, q: int, k: int, room: int) -> Kept:
+        """Return empty arrays; `room` must hold at least two panels of rows."""
+        lower = np.full((q, k), -np.inf, dtype=np.float32)
+        return cls(lower, np.empty((q, room), np.float32), np.empty((q, room), np.int32), np.zeros(q, np.int32))
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return what the kernels take: k, room and the four arrays."""
+        return self.lower.shape[1], self.upper.shape[1], self.lower, self.upper, self.row, self.count
+
+
+@dataclass(frozen=True, slots=True)
+class RowTerms:
+    """What turns a product into a key: factor · (<q, x'> + constant) + addend.
+
+    Attributes
+    ----------
+    factor, addend : arrays of shape (16 blocks,), float32, or None
+    reach : array of shape (panels, 3), float32
+        The largest factor · |x'|, factor and |addend| of each panel's rows, rounded up.
+    """
+
+    factor: NDArray[np.float32] | None
+    addend: NDArray[np.float32] | None
+    reach: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class CodedRows:
+    """Rows as 7-bit codes, sixteen side by side; made by `code_rows`.
+
+    Attributes
+    ----------
+    codes : array of shape (blocks, groups, 16, 4), uint8
+        c + 64, in 1..127; 64 beyond d and n.
+    scales : array of shape (16 blocks,), uint8
+        s is the float32 with the bits (code << 20) + base.
+    residuals : array of shape (16 blocks,), uint8
+        |x' - s c| is at most code · unit · s.
+    n : int
+        Rows, without those that fill the last block.
+    base : int
+    unit : float
+    """
+
+    codes: NDArray[np.uint8]
+    scales: NDArray[np.uint8]
+    residuals: NDArray[np.uint8]
+    n: int
+    base: int
+    unit: float
+
+
+def screen_tile() -> int:
+    """Return how many queries stand side by side in the packed queries of this level."""
+    compiled = kernel("screen_tile")
+    return reference.TILE if compiled is None else int(compiled())
+
+
+def code_rows(rows: NDArray[Any], middle: NDArray[np.float64], base: int, unit: float, out: CodedRows, first: int) -> None:
+    """Code rows into blocks `first` on of `out`.
+
+    Parameters
+    ----------
+    rows : array of shape (m, d), float32, float64, float16 or bfloat16
+        A whole number of blocks of rows, or the last ones.
+    middle : array of shape (d,), float64
+        Taken from each row.
+    base : int
+        Bits of the least step as a float32; see `CodedRows`.
+    unit : float
+        What residuals are counted in.
+    out : CodedRows
+        Its arrays are written to.
+    first : int
+        The first block.
+
+    Raises
+    ------
+    ShapeError
+        If `out` has no room for the rows.
+    """
+    blocks = -(-len(rows) // BLOCK)
+    part = slice(first, first + blocks)
+    codes, lines = out.codes[part], slice(first * BLOCK, (first + blocks) * BLOCK)
+    if len(codes) != blocks or codes.shape[1] != -(-rows.shape[1] // 4):
+        message = f"code_rows(rows of shape {rows.shape}) needs {blocks} blocks from {first} on; `out` holds {out.codes.shape}"
+        raise ShapeError(message)
+    compiled = kernel("code_rows")
+    if compiled is None:
+        reference.code_rows(rows, middle, base, unit, codes, out.scales[lines], out.residuals[lines])
+        return
+    scratch = np.empty(rows.shape[1] + 8)
+    kind = TYPES[rows.dtype.name]
+    compiled(kind, rows, rows.strides[0], *rows.shape, middle, base, unit, scratch, codes, out.scales[lines], out.residuals[lines])
+
+
+def pack_rows(rows: NDArray[Any], middle: NDArray[np.float64], packed: NDArray[np.float32]) -> None:
+    """Pack rows less `middle` into blocks of (d, 16) float32.
+
+    Parameters
+    ----------
+    rows : array of shape (m, d), float32, float64, float16 or bfloat16
+    middle : array of shape (d,), float64
+    packed : array of shape (blocks, d, 16), float32
+        Written to; places beyond m are left as they are.
+
+    Raises
+    ------
+    ShapeError
+        If `packed` has no room for the rows.
+    """
+    if len(rows) > len(packed) * BLOCK or packed.shape[1:] != (rows.shape[1], BLOCK):
+        message = f"pack_rows(rows of shape {rows.shape}) does not fit into packed of shape {packed.shape}"
+        raise ShapeError(message)
+    compiled = kernel("pack_rows")
+    if compiled is None:
+        reference.pack_rows(rows, middle, packed)
+        return
+    compiled(TYPES[rows.dtype.name], rows, rows.strides[0], *rows.shape, middle, np.empty(rows.shape[1] + 8), packed)
+
+
+def screen_bytes(  # noqa: PLR0913 - rows, queries, what is kept, and the range
+    rows: CodedRows,
+    terms: RowTerms,
+    query_codes: NDArray[np.int32],
+    offset: NDArray[np.int32],
+    query_terms: NDArray[np.float32],
+    kept: Kept,
+    *,
+    zero: int,
+    first: int,
+    last: int,
+) -> int:
+    """Screen blocks first..last-1 of coded rows for q queries.
+
+    Parameters
+    ----------
+    rows : CodedRows
+    terms : RowTerms
+    query_codes : array of shape (tiles, groups, screen_tile()), int32
+        Four codes of a query in each, -127..127.
+    offset : array of shape (tiles · screen_tile(),), int32
+        64 times the sum of a query's codes.
+    query_terms : array of shape (tiles · screen_tile(), 5), float32
+        |s'c'|, |e'|, constant, 1 and |s'c'| + |e'| of q = s'c' + e', all divided by s'.
+    kept : Kept
+    zero : int
+        The block from whose first row the kept rows are counted.
+    first, last : int
+
+    Returns
+    -------
+    int
+        The block it stopped at: `last`, or an earlier one where what is kept has to be settled before it can go on.
+
+    Raises
+    ------
+    ArgumentError
+        If the arrays do not fit each other.
+    """
+    blocks, groups = rows.codes.shape[:2]
+    if not 0 <= zero <= first <= last <= blocks or query_codes.shape[1] != groups or len(terms.reach) * PANEL < blocks:
+        message = f"screen_bytes: blocks {first}..{last} of {blocks}, queries of {query_codes.shape[1]} groups for rows of {groups}"
+        raise ArgumentError(message)
+    arguments = (rows.codes, rows.scales, rows.residuals, terms.factor, terms.addend, terms.reach, rows.n, groups, rows.base, rows.unit)
+    arguments += (zero, first, last, query_codes, offset, query_terms, len(kept.count), *kept.arguments())
+    compiled = kernel("screen_bytes")
+    return int((reference.screen_bytes if compiled is None else compiled)(*arguments))
+
+
+def screen_floats(  # noqa: PLR0913 - rows, queries, what is kept, and the range
+    packed: NDArray[np.float32],
+    terms: RowTerms,
+    error: float,
+    query_packed: NDArray[np.float32],
+    query_terms: NDArray[np.float32],
+    kept: Kept,
+    *,
+    n: int,
+    first: int,
+    last: int,
+) -> int:
+    """Screen blocks first..last-1 of packed float32 rows for q queries.
+
+    Parameters
+    ----------
+    packed : array of shape (blocks, d, 16), float32
+    terms : RowTerms
+    error : float
+        What a product may be off by, in units of |q| |x'|.
+    query_packed : array of shape (tiles, d, screen_tile()), float32
+    query_terms : array of shape (tiles · screen_tile(), 3), float32
+        |q|, constant and 1.
+    kept : Kept
+    n : int
+        Rows among the blocks that are real.
+    first, last : int
+
+    Returns
+    -------
+    int
+        The block it stopped at, as `screen_bytes`.
+
+    Raises
+    ------
+    ArgumentError
+        If the arrays do not fit each other.
+    """
+    blocks, d = packed.shape[:2]
+    if not 0 <= first <= last <= blocks or query_packed.shape[1] != d or len(terms.reach) * PANEL < last:
+        message = f"screen_floats: blocks {first}..{last} of {blocks}, queries of {query_packed.shape[1]} numbers for rows of {d}"
+        raise ArgumentError(message)
+    arguments = (packed, terms.factor, terms.addend, terms.reach, n, d, error, first, last, query_packed, query_terms)
+    compiled = kernel("screen_floats")
+    return int((reference.screen_floats if compiled is None else compiled)(*arguments, len(kept.count), *kept.arguments()))

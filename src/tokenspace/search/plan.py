@@ -1,0 +1,195 @@
+"""Which path a search takes: the cheapest by a small cost model, whose constants were measured and can be measured again.
+
+Every path gives the same answer; only the time differs. Costs are counted for one thread, as all paths share rows out alike.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Literal, get_args
+
+from tokenspace import native
+from tokenspace.cache import cache_folder
+from tokenspace.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PathName = Literal["every", "product", "floats", "bytes"]
+PATHS: tuple[PathName, ...] = get_args(PathName)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What the steps of a search cost on one thread, in nanoseconds.
+
+    Attributes
+    ----------
+    finish : float
+        One number of a row finished in float64 where rows are read in order.
+    scattered : float
+        One row finished out of order: mostly the wait for memory.
+    product, product_key : float
+        One multiply-add of a float64 matrix product, and one key of its result.
+    pack, floats, floats_key : float
+        One number packed as float32; one multiply-add of the float32 screen, and one key bounded by it.
+    code, bytes, bytes_key : float
+        One number coded; one multiply-add of the byte screen, and one key bounded by it.
+    read : float
+        One code read from memory, which bounds the byte screen from below where queries are few.
+    query, call : float
+        Preparing and settling one query; starting one search.
+    """
+
+    finish: float
+    scattered: float
+    product: float
+    product_key: float
+    pack: float
+    floats: float
+    floats_key: float
+    code: float
+    bytes: float
+    bytes_key: float
+    read: float
+    query: float
+    call: float
+
+
+# Measured by `calibrate` on one thread of a Zen 4 server, medians of five; each level with the kernels of that level.
+WIDE = Costs(0.42, 150, 0.040, 1.6, 0.5, 0.0100, 0.20, 0.7, 0.0040, 0.20, 0.04, 45_000, 250_000)
+KNOWN = {
+    "x86-64-v4-vnni": WIDE,
+    "x86-64-v4": replace(WIDE, bytes=0.0075),
+    "x86-64-v3": replace(WIDE, bytes=0.0100, floats=0.0105, bytes_key=0.35, floats_key=0.35),
+    "x86-64": replace(WIDE, finish=0.7, floats=0.085, floats_key=1.6, bytes=0.28, bytes_key=1.6, code=2.2, product=0.09),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The path chosen for a search, and what each was expected to cost.
+
+    Attributes
+    ----------
+    path : str
+        "every" (each row finished in float64), "product" (float64 matrix product), "floats" (fused float32 screen) or "bytes" (screen of
+        7-bit codes).
+    seconds : dict of str to float
+        Expected, on one thread; the paths that cannot serve are left out.
+    coding : float
+        Seconds that coding the rows would take first; 0 where they are coded.
+    reason : str
+    """
+
+    path: PathName
+    seconds: dict[str, float]
+    coding: float
+    reason: str
+
+    def __str__(self) -> str:
+        """Say it in a few lines."""
+        lines = [f"path: {self.path} ({self.reason})"]
+        lines += [f"  {name:8} {1e3 * seconds:10.2f} ms expected on one thread" for name, seconds in self.seconds.items()]
+        if self.coding:
+            lines.append(f"  coding the rows first would take {1e3 * self.coding:.0f} ms, once")
+        return "\n".join(lines)
+
+
+def expected(q: int, n: int, d: int, k: int, costs: Costs) -> dict[str, float]:
+    """Return the seconds that each path is expected to take on one thread, rows being coded already.
+
+    Parameters
+    ----------
+    q, n, d, k : int
+        Queries, rows, numbers a row, neighbours.
+    costs : Costs
+
+    Returns
+    -------
+    dict of str to float
+    """
+    keys, products = float(q) * n, float(q) * n * d
+    finishing = q * (8 * k + 200) * costs.scattered + q * costs.query + costs.call
+    return {
+        "every": 1e-9 * (products * costs.finish + costs.call),
+        "product": 1e-9 * (n * d * costs.finish + products * costs.product + keys * costs.product_key + finishing),
+        "floats": 1e-9 * (n * d * costs.pack + products * costs.floats + keys * costs.floats_key + finishing),
+        "bytes": 1e-9 * (max(products * costs.bytes, n * d * costs.read) + keys * costs.bytes_key + finishing),
+    }
+
+
+def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], coded: bool, missed: float, costs: Costs | None = None) -> Plan:
+    """Choose the path of one search.
+
+    Parameters
+    ----------
+    q, n, d, k : int
+    usable : tuple of str
+        Paths that can serve this matrix.
+    coded : bool
+        Whether the rows are coded already.
+    missed : float
+        Seconds that codes would have saved in searches before. Coding is paid for once that and this search's saving are worth it, as
+        one buys skis once the rents add up to their price; so a table that is searched once is not coded for nothing.
+    costs : Costs, optional
+        Default: `current_costs`.
+
+    Returns
+    -------
+    Plan
+    """
+    costs = current_costs() if costs is None else costs
+    seconds = {name: cost for name, cost in expected(q, n, d, k, costs).items() if name in usable}
+    coding = 0.0 if coded or "bytes" not in usable else 1e-9 * n * d * costs.code
+    if len(seconds) == 1:
+        return Plan(usable[0], seconds, coding, "the only one for this search")
+    others = {name: cost for name, cost in seconds.items() if name != "bytes"}
+    path = min(others, key=others.__getitem__)
+    if "bytes" in seconds:
+        saving = others[path] - seconds["bytes"]
+        if saving > 0 and (coded or missed + saving >= coding):
+            return Plan("bytes", seconds, coding, "cheapest" if coded else "worth coding the rows for")
+        if saving > 0:
+            return Plan(path, seconds, coding, "cheapest until coding the rows pays")  # type: ignore[arg-type] - keys are paths
+    return Plan(path, seconds, coding, "cheapest")  # type: ignore[arg-type]
+
+
+@cache
+def current_costs() -> Costs:
+    """Return the costs calibrated for this level and machine, else those measured where tokenspace is made; read once a process."""
+    level = native.LEVEL
+    try:
+        return Costs(**json.loads(costs_file().read_text())[level])
+    except (OSError, ValueError, KeyError, TypeError, ArgumentError):  # not calibrated, or by another version
+        return KNOWN.get(level, KNOWN["x86-64"])
+
+
+def costs_file() -> Path:
+    """Return where calibrated costs stand: ``costs.json`` in the cache folder, one entry a level."""
+    return cache_folder() / "costs.json"
+
+
+def keep_costs(costs: Costs) -> Path:
+    """Write calibrated costs for this level; later searches of this user go by them.
+
+    Raises
+    ------
+    OSError
+        If the cache folder cannot be written to.
+    """
+    file = costs_file()
+    try:
+        known = json.loads(file.read_text())
+    except (OSError, ValueError):
+        known = {}
+    known[native.LEVEL] = asdict(costs)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = file.with_name(f"{file.name}.{os.getpid()}.new")
+    beside.write_text(json.dumps(known, indent=1))
+    beside.replace(file)
+    current_costs.cache_clear()
+    return file
