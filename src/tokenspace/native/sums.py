@@ -9,6 +9,7 @@ import numpy as np
 from tokenspace.errors import ArgumentError, DtypeError, ShapeError
 from tokenspace.native import reference
 from tokenspace.native.door import kernel
+from tokenspace.native.signatures import name_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +60,7 @@ def pair_sums(
     if queries.ndim != 2 or rows.ndim != 2 or queries.shape[1] != rows.shape[1]:  # noqa: PLR2004 - matrices
         message = f"pair_sums(queries of shape {queries.shape}, rows of shape {rows.shape}): both need two axes and one d"
         raise ShapeError(message)
-    if rows.dtype.name not in TYPES:
+    if name_of(rows.dtype) not in TYPES:
         message = f"rows must be {', '.join(TYPES)}; seen {rows.dtype}"
         raise DtypeError(message)
     m = len(rows) if query_ids is None and row_ids is None else len(query_ids if row_ids is None else row_ids)  # type: ignore[arg-type]
@@ -77,7 +78,7 @@ def pair_sums(
         return reference.pair_sums(difference, queries, rows, query_ids, row_ids)
     out = np.empty(m)
     stride = rows.strides[0] if len(rows) > 1 else rows.itemsize * rows.shape[1]
-    compiled(difference, TYPES[rows.dtype.name], queries, rows, stride, rows.shape[1], query_ids, row_ids, m, out)
+    compiled(difference, TYPES[name_of(rows.dtype)], queries, rows, stride, rows.shape[1], query_ids, row_ids, m, out)
     return out
 
 
@@ -111,7 +112,7 @@ def row_sums(rows: NDArray[Any]) -> NDArray[np.float64]:
     if rows.ndim != 2:  # noqa: PLR2004 - a matrix
         message = f"row_sums(rows of shape {rows.shape}): a matrix of shape (n, d) is needed"
         raise ShapeError(message)
-    if rows.dtype.name not in TYPES:
+    if name_of(rows.dtype) not in TYPES:
         message = f"rows must be {', '.join(TYPES)}; seen {rows.dtype}"
         raise DtypeError(message)
     compiled = kernel("row_sums")
@@ -119,5 +120,5 @@ def row_sums(rows: NDArray[Any]) -> NDArray[np.float64]:
         return reference.row_sums(rows)
     n, d = rows.shape
     out = np.zeros(d)
-    compiled(TYPES[rows.dtype.name], rows, rows.strides[0] if n > 1 else rows.itemsize * d, n, d, out)
+    compiled(TYPES[name_of(rows.dtype)], rows, rows.strides[0] if n > 1 else rows.itemsize * d, n, d, out)
     return out

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tokenspace.search.approximate import Approximate
 from tokenspace.search.exact import Certificate, Exact, Found
 from tokenspace.search.plan import Plan
+from tokenspace.search.recall import Recall, recall
 
-__all__ = ["Certificate", "Exact", "Found", "Plan"]
+__all__ = ["Approximate", "Certificate", "Exact", "Found", "Plan", "Recall", "recall"]

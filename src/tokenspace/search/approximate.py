@@ -332,7 +332,7 @@ def _header(path: str | os.PathLike[str], magic: bytes, line: bytes) -> dict[str
         numbers = (*header["shape"], *(header["settings"][name] for name in ("links", "effort", "breadth")), header["bytes"])
         sound = known and len(header["settings"]) == 3 and all(type(number) is int and number >= 0 for number in numbers)  # noqa: PLR2004
         sound = sound and all(isinstance(header[name], str) for name in ("matrix", "graph"))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         sound = False
     if not sound:
         raise HeaderError(path, f"expected engine, measure, shape, settings and digests of a graph, seen {line!r:.80}")

@@ -78,10 +78,14 @@ class Best:
     def __init__(self, q: int, k: int) -> None:
         self.ids, self.keys = np.full((q, k), NO_ROW), np.full((q, k), -np.inf)
 
-    def offer(self, query: NDArray[np.int64], row: NDArray[np.int64], key: NDArray[np.float64]) -> None:
-        """Put rows, none of which was offered before, into their places."""
+    def offer(
+        self, query: NDArray[np.int64], row: NDArray[np.int64], key: NDArray[np.float64], floor: NDArray[np.float64] | None = None
+    ) -> None:
+        """Put rows, none of which was offered before, into their places; those with keys below their query's `floor` have none."""
         worst = self.keys[query, -1]
         enters = (key > worst) | ((key == worst) & (row < self.ids[query, -1]))
+        if floor is not None:
+            enters &= key >= floor[query]
         if not enters.any():
             return
         query, row, key = query[enters], row[enters], key[enters]

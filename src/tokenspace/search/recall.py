@@ -91,13 +91,12 @@ class Recall:
         """Say it in three lines."""
         percent = f"{100 * self.confidence:.4g} %"
         factor = self.exact_seconds / max(self.seconds, 1e-9)
-        speed = f"{factor:.2g} times faster" if factor >= 1 else f"{1 / max(factor, 1e-9):.2g} times slower"
+        interval = f"{percent} interval {self.low:.4f} to {self.high:.4f}, {len(self.each):,} queries"
         lines = [
-            f"recall@{self.k} of {self.name}, {self.measure}: {self.value:.4f} ({percent} interval {self.low:.4f} to {self.high:.4f}, "
-            f"{len(self.each):,} queries)",
+            f"recall@{self.k} of {self.name}, {self.measure}: {self.value:.4f} ({interval})",
             f"scores worse by {100 * self.loss:.2g} % on average; {int((self.each < 1).sum()):,} queries lack a row"
             + (f", {self.missing:,} places stayed empty" if self.missing else ""),
-            f"{1e3 * self.seconds:.3g} ms a query, {speed} than exact search ({1e3 * self.exact_seconds:.3g} ms)",
+            f"{1e3 * self.seconds:.3g} ms a query, {factor:.2g} times as fast as exact search ({1e3 * self.exact_seconds:.3g} ms)",
         ]
         return "\n".join(lines)
 
@@ -142,8 +141,9 @@ def recall(
 
     Notes
     -----
-    A row counts as found if its score reaches that of the k-th row of exact search, whichever its id: of rows that tie at the
-    border any is as good as another. Each row counts once; its score is computed here, not believed. Cost: one exact search.
+    A row counts as found if its score reaches that of the k-th row of exact search, whichever its id: of rows that tie there any is
+    as good as another, and as many count as exact search took. Each row counts once; its score is computed here, not believed.
+    Cost: one exact search. The time of a first search holds what that search prepares.
 
     The places of one query are found or missed together, so the interval is Wilson's with the number of independent trials that the
     spread between queries shows, q·k at the most, and q where the spread shows nothing because all or none were found. The vice:
@@ -161,7 +161,7 @@ def recall(
     >>> judged.value, judged.loss, judged.missing
     (1.0, 0.0, 0)
     >>> print(judged)  # doctest: +ELLIPSIS
-    recall@5 of Exact, cosine: 1.0000 (95 % interval 0.9286 to 1.0000, 50 queries)
+    recall@5 of Exact, cosine: 1.0000 (95 % interval 0.9287 to 1.0000, 50 queries)
     scores worse by 0 % on average; 0 queries lack a row
     ...
     """
@@ -224,12 +224,14 @@ def _judged(
     wanted, given = ((keys > NOTHING).sum(axis=1) for keys in (best, got))
     last = best[np.arange(len(best)), wanted - 1]
     size = np.maximum(np.abs(last), 1) if measure == "cosine" else np.abs(last)
-    reached = (got >= (last - ROUNDING * size)[:, None]).sum(axis=1)
+    above, below = (last + ROUNDING * size)[:, None], (last - ROUNDING * size)[:, None]
+    nearer, ties = (got > above).sum(axis=1), ((got >= below) & (got <= above)).sum(axis=1)
+    hits = nearer + np.minimum(ties, wanted - (best > above).sum(axis=1))  # a tie fills no nearer row's place
     width = min(best.shape[1], got.shape[1])
     both = (best[:, :width] > NOTHING) & (got[:, :width] > NOTHING)
     lost, total = (best[:, :width] - got[:, :width])[both].sum(), np.abs(best[:, :width][both]).sum()
     loss = max(0.0, float(lost / total)) if total else 0.0
-    return np.minimum(reached, wanted) / wanted, loss, int(np.maximum(wanted - given, 0).sum())
+    return hits / wanted, loss, int(np.maximum(wanted - given, 0).sum())
 
 
 def _closeness(measure: Measure, queries: NDArray[Any], matrix: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.float64]:

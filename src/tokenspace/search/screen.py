@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace import native
-from tokenspace.measures import norms
 from tokenspace.native import CodedRows, Kept, RowTerms
 from tokenspace.search.best import FINISH, NO_COSINE, Best, Keys
 
@@ -39,6 +38,9 @@ TOGETHER = 1024
 
 CHUNK = 4 << 20
 """Bytes of rows packed as float32 at a time."""
+
+ROOM = 1 << 19
+"""Rows kept for all queries together, at 8 bytes each, where that is enough."""
 
 LARGEST, LEAST = 1e8, 1e-8
 """Lengths for which float32 bounds neither overflow nor vanish, whatever the measure; tables beyond take another path."""
@@ -157,7 +159,7 @@ class Screener:
             moved = moved / lengths[:, None]
             self._constant = moved @ frame.middle
         self._moved = moved
-        self._moved_lengths = norms(moved)
+        self._moved_lengths = _lengths(moved)
         self._scale = np.abs(moved).max(axis=1) / 127
         self._scale[self._scale == 0] = 1
         # A finished key is slope · key + shift to the screens: the product loses the middle's share, minus a squared distance becomes
@@ -172,7 +174,7 @@ class Screener:
     def by_bytes(self, rows: CodedRows, k: int, start: int, stop: int) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
         """Search rows start..stop, start at a panel's edge, by their codes; see `_settled`."""
         c = np.rint(self._moved / self._scale[:, None])
-        kept_length, lost = norms(c), norms(self._moved / self._scale[:, None] - c)
+        kept_length, lost = _lengths(c), _lengths(self._moved / self._scale[:, None] - c)
         terms = np.stack([kept_length, lost, self._constant / self._scale, 1 / self._scale, kept_length + lost], axis=1)
         packed = np.zeros((len(c), rows.codes.shape[1] * 4), dtype=np.int8)
         packed[:, : c.shape[1]] = c
@@ -181,10 +183,10 @@ class Screener:
         query_terms = self._padded(_up(terms))
         first, last = start // 16, -(-stop // 16)
 
-        def screen(kept: Kept, at: int) -> int:
+        def screen(kept: Kept, at: int, last: int) -> int:
             return native.screen_bytes(rows, self._frame.terms, codes, offset, query_terms, kept, zero=first, first=at, last=last)
 
-        return self._settled(screen, k, start, [(first, last)], self._scale)
+        return self._settled(screen, k, start, _spread_first(first, last) if len(c) > self._tile else [(first, last)], self._scale)
 
     def by_floats(self, k: int, start: int, stop: int) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
         """Search rows start..stop, start at a panel's edge, by float32 products of packed rows; see `_settled`."""
@@ -197,7 +199,7 @@ class Screener:
         packed = np.zeros((min(step, -(-(stop - start) // ROWS) * ROWS) // 16, d, 16), dtype=np.float32)
         state: dict[str, Any] = {"from": -1}
 
-        def screen(kept: Kept, at: int) -> int:
+        def screen(kept: Kept, at: int, last: int) -> int:
             chunk = start + (at * 16 - start) // step * step
             end = min(chunk + step, stop)
             if state["from"] != chunk:
@@ -210,19 +212,26 @@ class Screener:
                 )
                 state["from"] = chunk
             zero = chunk // 16
-            last = -(-end // 16) - zero
-            done = native.screen_floats(
-                packed, state["terms"], error, packed_queries, query_terms, kept, n=end - chunk, first=at - zero, last=last
-            )
-            return done + zero
+            part = {"n": end - chunk, "first": at - zero, "last": last - zero}
+            return zero + native.screen_floats(packed, state["terms"], error, packed_queries, query_terms, kept, **part)
 
         chunks = [(at // 16, -(-min(at + step, stop) // 16)) for at in range(start, stop, step)]
-        return self._settled(screen, k, start, chunks, np.ones(len(self._moved)))
+        return self._settled(screen, k, start, chunks, np.ones(len(self._moved)), zero=lambda first: first * 16)
 
-    def _settled(
-        self, screen: Callable[[Kept, int], int], k: int, start: int, chunks: list[tuple[int, int]], scale: NDArray[np.float64]
+    def _settled(  # noqa: PLR0913 - what to run over what, and how to read what it kept
+        self,
+        screen: Callable[[Kept, int, int], int],
+        k: int,
+        start: int,
+        chunks: list[tuple[int, int]],
+        scale: NDArray[np.float64],
+        *,
+        zero: Callable[[int], int] | None = None,
     ) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
         """Run a screen over chunks of blocks; finish what it kept, whenever it is full and at the end.
+
+        Kept rows are counted from row `start`; or, where `zero` is given, from the row it tells for a chunk's first block, and then each
+        chunk is settled before the next.
 
         Returns
         -------
@@ -235,38 +244,42 @@ class Screener:
         """
         q = len(self._moved)
         best, finished = Best(q, k), np.zeros(q, dtype=np.int64)
-        kept = Kept.start(q, k, max(2 * ROWS, 2 * k + ROWS))
-        per_chunk = len(chunks) > 1  # kept rows are counted from the chunk's first row, so a chunk is settled before the next
+        kept = Kept.start(q, k, max(2 * k + ROWS, min(ROOM // q, 32 * ROWS), 2 * ROWS))
         for first, last in chunks:
             at = first
-            while at < last:
-                stopped = screen(kept, at)
-                if stopped < last or per_chunk:
-                    full = np.flatnonzero(kept.count + ROWS > kept.upper.shape[1]) if stopped < last else np.arange(q)
-                    self._settle(kept, full, start if not per_chunk else first * 16, best, finished, scale)
-                at = stopped
-        if not per_chunk:
+            while (at := screen(kept, at, last)) < last:
+                full = np.flatnonzero(kept.count + ROWS > kept.upper.shape[1])
+                self._settle(kept, full, start if zero is None else zero(first), best, finished, scale)
+            if zero is not None:
+                self._settle(kept, np.arange(q), zero(first), best, finished, scale)
+        if zero is None:
             self._settle(kept, np.arange(q), start, best, finished, scale)
-        return best, finished, (kept.lower[:, 0].astype(np.float64) * scale - self._shift) / self._slope
+        return best, finished, self._bound(kept.lower[:, 0], scale)
 
     def _settle(
         self, kept: Kept, which: NDArray[np.int64], zero: int, best: Best, finished: NDArray[np.int64], scale: NDArray[np.float64]
     ) -> None:
         """Finish the kept rows of some queries, and raise their thresholds to what the finished keys prove."""
         hopeful = (np.arange(kept.upper.shape[1]) < kept.count[which, None]) & (kept.upper[which] >= kept.lower[which, :1])
+        # k rows are known to reach the threshold, which is rounded down: a key below it has no place
+        floor = self._bound(kept.lower[:, 0], scale)
         query, place = np.nonzero(hopeful)
         query = which[query]
         row = kept.row[query, place].astype(np.int64) + zero
         finished[which] += hopeful.sum(axis=1)
         for piece in range(0, len(query), FINISH):
             part = slice(piece, piece + FINISH)
-            best.offer(query[part], row[part], self._keys.of(query[part], row[part]))
+            best.offer(query[part], row[part], self._keys.of(query[part], row[part]), floor)
         kept.count[which] = 0
         proven = self._slope * best.keys[which][:, ::-1]  # rising: a heap
         shift, doubt = self._shift[which, None], self._doubt[which, None]
         with np.errstate(invalid="ignore"):
             lower = (proven + shift - 1e-6 * (np.abs(proven) + np.abs(shift)) - doubt) / scale[which, None]
         kept.lower[which] = np.where(np.isneginf(proven), -np.inf, lower)
+
+    def _bound(self, lower: NDArray[np.float32], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the finished keys that thresholds of the screens stand for."""
+        return (lower.astype(np.float64) * scale - self._shift) / self._slope
 
     def _tiles(self, lines: NDArray[Any]) -> NDArray[Any]:
         """Lay queries of shape (q, w) out as (tiles, w, tile)."""
@@ -279,6 +292,25 @@ class Screener:
         out = np.zeros((tiles * self._tile, *lines.shape[1:]), dtype=lines.dtype)
         out[: len(lines)] = lines
         return out
+
+
+def _spread_first(first: int, last: int) -> list[tuple[int, int]]:
+    """Cut a range of blocks into a few panels spread over it, then all between them.
+
+    Tables often begin with rows that are alike (reserved tokens, the most frequent words). Thresholds that come from all over the table
+    let far fewer rows pass.
+    """
+    panels = -(-(last - first) // 16)
+    step = panels // 8
+    if step < 4:  # noqa: PLR2004 - too few panels for it to matter
+        return [(first, last)]
+    spread = [(first + 16 * at, first + 16 * (at + 1)) for at in range(step // 2, panels - 1, step)]
+    edges = [first, *(edge for pair in spread for edge in pair), last]
+    return spread + list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _lengths(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sqrt(np.einsum("ij,ij->i", lines, lines))
 
 
 def _up(terms: NDArray[np.float64]) -> NDArray[np.float32]:

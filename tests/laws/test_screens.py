@@ -1,0 +1,169 @@
+"""Laws of the screens: bounds that hold, the twin's bits, and no row lost that belongs among the k best."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tokenspace import MEASURES, native
+from tokenspace.errors import ArgumentError, ShapeError
+from tokenspace.native import Kept, reference_screens
+from tokenspace.search import Exact
+from tokenspace.search.best import Keys
+from tokenspace.search.screen import Screener
+
+DTYPES = [np.float32, np.float64, np.float16, ml_dtypes.bfloat16]
+
+
+def rows_of(seed, n, d, dtype=np.float32):
+    random = np.random.default_rng(seed)
+    return (random.standard_normal((n, d)) * np.exp(random.standard_normal((n, 1))) + random.standard_normal(d)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (15, 3), (16, 4), (17, 5), (40, 50), (33, 97)])
+def test_codes_have_the_twins_bits_and_lose_no_more_than_they_say(native_level, dtype, n, d):
+    rows = rows_of(d, n, d, dtype)
+    middle = rows.astype(np.float64).mean(axis=0).astype(np.float32).astype(np.float64)
+    blocks = -(-n // 16)
+    base, unit = (int(np.float32(100).view(np.int32)) | 0xFFFFF) + 1 - (255 << 20), float(np.float32(np.sqrt(d) / 2 * 1.001 / 255))
+
+    def empty():
+        codes = np.full((blocks, -(-d // 4), 16, 4), 64, np.uint8)
+        return native.CodedRows(codes, np.zeros(blocks * 16, np.uint8), np.zeros(blocks * 16, np.uint8), n, base, unit)
+
+    ours, twin = empty(), empty()
+    native.code_rows(rows, middle, base, unit, ours, 0)
+    reference_screens.code_rows(rows, middle, base, unit, twin.codes, twin.scales, twin.residuals)
+    for name in ("codes", "scales", "residuals"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(twin, name))
+    c = ours.codes.transpose(0, 2, 1, 3).reshape(blocks * 16, -1)[:n, :d].astype(np.float64) - 64
+    s = ((ours.scales[:n].astype(np.int32) << 20) + base).astype(np.int32).view(np.float32).astype(np.float64)
+    moved = rows.astype(np.float64) - middle
+    assert np.abs(c).max() <= 63
+    lost = np.sqrt(((moved - s[:, None] * c) ** 2).sum(axis=1))
+    assert (lost <= ours.residuals[:n] * unit * s).all()
+    assert (lost <= s * np.sqrt(d) / 2 * 1.0001).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_packed_rows_have_the_twins_bits(native_level, dtype):
+    rows, middle = rows_of(1, 37, 11, dtype), np.linspace(-1, 1, 11)
+    ours, twin = np.zeros((3, 11, 16), np.float32), np.zeros((3, 11, 16), np.float32)
+    native.pack_rows(rows, middle, ours)
+    reference_screens.pack_rows(rows, middle, twin)
+    np.testing.assert_array_equal(ours, twin)
+    np.testing.assert_array_equal(ours.transpose(0, 2, 1).reshape(48, 11)[:37], (rows.astype(np.float64) - middle).astype(np.float32))
+
+
+def kept_of_everything(matrix, queries, measure, path):
+    """Screen with thresholds at minus infinity: each row is kept, with its bounds."""
+    search = Exact(matrix, measure, threads=1)
+    codes, middle = search.code()
+    keys = Keys(matrix, search._lengths, queries.astype(np.float64), measure)
+    screener = Screener(matrix, keys, search._framed(middle))
+    caught = {}
+
+    def stop(screen, k, start, chunks, scale, zero=None):
+        caught["kept"] = kept = Kept.start(len(queries), len(matrix) + 1, len(matrix) + 512)
+        for first, last in chunks:
+            assert screen(kept, first, last) == last
+        caught["scale"] = scale
+
+    screener._settled = stop
+    screener.by_bytes(codes, 1, 0, len(matrix)) if path == "bytes" else screener.by_floats(1, 0, len(matrix))
+    kept, shape = caught["kept"], (len(queries), len(matrix))
+    upper = np.full(shape, np.nan, np.float32)
+    np.put_along_axis(upper, kept.row[:, : len(matrix)], kept.upper[:, : len(matrix)], axis=1)
+    assert (kept.count == len(matrix)).all()
+    exact = np.stack([keys.of(np.full(len(matrix), i), np.arange(len(matrix))) for i in range(len(queries))])
+    screened = (screener._slope * exact + screener._shift[:, None]) / caught["scale"][:, None]
+    return upper, np.sort(kept.lower[:, 1:], axis=1), screened
+
+
+class _Open(Screener):
+    __slots__ = ("_settled",)
+
+
+Screener = _Open  # its loop can be replaced
+
+
+@pytest.mark.parametrize("path", ["bytes", "floats"])
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize(("n", "d", "q"), [(5, 1, 1), (300, 7, 3), (700, 50, 14), (600, 97, 5)])
+def test_bounds_hold_for_every_pair(native_level, path, measure, n, d, q):
+    if native_level == "numpy":
+        pytest.skip("the twins do not serve searches")
+    matrix, queries = rows_of(n, n, d), rows_of(d, q, d)
+    upper, lower, exact = kept_of_everything(matrix, queries, measure, path)
+    assert (upper >= exact).all()
+    assert (lower <= np.sort(exact, axis=1)).all()  # the j-th lowest of the lower bounds cannot exceed the j-th lowest key
+    typical = np.abs(exact).max(axis=1).mean()
+    assert (upper - exact).mean() < 0.2 * typical + 1e-6  # and they are worth having
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_byte_bounds_have_the_same_bits_on_every_level(measure, monkeypatch):
+    matrix, queries = rows_of(3, 500, 21), rows_of(4, 9, 21)
+    from tokenspace.native import door
+
+    results = []
+    for level in door.levels():
+        monkeypatch.setattr(door, "level", lambda level=level: level)
+        results.append(kept_of_everything(matrix, queries, measure, "bytes")[0])
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
+
+
+@pytest.mark.parametrize("room", [512, 700])
+def test_a_screen_that_is_full_stops_and_goes_on(room):
+    """Rows that all tie fill whatever room there is; the answer is still the lowest ids."""
+    matrix = np.repeat(rows_of(0, 1, 5), 5000, axis=0)
+    for path in ("bytes", "floats"):
+        found = Exact(matrix, "euclidean", path=path, threads=1).search(matrix[:20], k=7, certificate=True)
+        np.testing.assert_array_equal(found.ids, np.tile(np.arange(7), (20, 1)))
+        assert (found.certificate.finished <= 5000).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(MEASURES), st.integers(1, 12), st.sampled_from(["bytes", "floats"]))
+@settings(max_examples=60)
+def test_a_certificate_holds_against_a_float64_search_of_everything(seed, measure, k, path):
+    random = np.random.default_rng(seed)
+    n, d, q = (int(random.integers(*span)) for span in ((k * 4, 900), (1, 40), (1, 20)))
+    matrix, queries = rows_of(seed, n, d), rows_of(seed + 1, q, d)
+    if seed % 3 == 0:
+        matrix = matrix[random.integers(0, max(1, n // 10), n)]  # duplicates
+    if seed % 5 == 0:
+        matrix = (matrix + 1000).astype(np.float32)
+    found = Exact(matrix, measure, path=path, threads=1 + seed % 2).search(queries, k, certificate=True)
+    every = Exact(matrix, measure, path="every").search(queries, n)
+    np.testing.assert_array_equal(found.ids, every.ids[:, : found.ids.shape[1]])
+    np.testing.assert_array_equal(found.scores, every.scores[:, : found.ids.shape[1]])
+    proof = found.certificate
+    assert proof.screened == n
+    assert (proof.finished >= min(k, n)).all()
+    assert (proof.finished <= n).all()
+    np.testing.assert_array_equal(proof.last, found.scores[:, -1])
+    better = proof.bound >= proof.last if measure == "euclidean" else proof.bound <= proof.last
+    slack = 1e-5 * (np.abs(proof.last) + np.abs(proof.bound))  # a bound is rounded away from the truth
+    assert (better | (np.abs(proof.bound - proof.last) <= slack)).all()
+
+
+def test_arguments_that_do_not_fit_are_refused():
+    matrix = rows_of(5, 40, 6)
+    rows, _ = Exact(matrix).code()
+    with pytest.raises(ShapeError):
+        native.code_rows(matrix, np.zeros(6), rows.base, rows.unit, rows, 1)
+    with pytest.raises(ShapeError):
+        native.pack_rows(matrix, np.zeros(6), np.zeros((2, 6, 16), np.float32))
+    with pytest.raises(ArgumentError, match="path"):
+        Exact(matrix, path="magic")
+    with pytest.raises(ArgumentError, match="path"):
+        Exact(matrix * np.float32(1e20), path="bytes")
+    with pytest.raises(ArgumentError, match="cannot be coded"):
+        Exact(matrix * np.float32(1e20)).code()
