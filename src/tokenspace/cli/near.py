@@ -18,6 +18,7 @@ tokenspace near - < words.txt > neighbours.tsv
 @click.command("near", epilog=EXAMPLES)
 @click.argument("tokens", metavar="TOKEN...", nargs=-1, required=True)
 @arguments.search_options
+@click.option("--explain", is_flag=True, help="Say on standard error which path each search takes, and what each would cost.")
 @arguments.table_option
 @output.json_option
 def command(tokens: tuple[str, ...], table: str, *, as_json: bool, **options: Any) -> None:

@@ -72,6 +72,7 @@ def find(
     include_query: bool = False,
     threads: int | None = None,
     ranked: bool = False,
+    explain: bool = False,
 ) -> Iterator[Answer]:
     """Yield the answer to each query.
 
@@ -90,6 +91,8 @@ def find(
         As `tokenspace.search.Exact` takes it.
     ranked : bool
         Whether each neighbour's place under all three measures is wanted: one more pass over the table a query.
+    explain : bool
+        Whether a note says which path each search takes.
 
     Raises
     ------
@@ -100,7 +103,7 @@ def find(
     """
     searches = {measure: search.Exact(table.matrix, measure, threads=threads) for measure in measures}
     lengths = norms(table.matrix) if ranked else None
-    waiting = iter(queries)
+    waiting, told = iter(queries), set[tuple[str, str, str]]()
     while texts := list(islice(waiting, TOGETHER)):
         terms = [_terms(table, text) for text in texts]
         vectors = np.stack([vector for vector, _ in terms])
@@ -111,6 +114,11 @@ def find(
                     raise ZeroVectorError(message, hint="use -m euclidean")
                 output.note(message)
         out = None if include_query else [own for _, own in terms]
+        for measure, one in searches.items() if explain else ():
+            plan = one.explain(len(texts), k)
+            if (measure, plan.path, plan.reason) not in told:
+                told.add((measure, plan.path, plan.reason))
+                output.note(f"{len(texts)} queries, {measure}, {plan}")
         found = {measure: searches[measure].search(vectors, k, exclude=out) for measure in measures}
         for place, text in enumerate(texts):
             places = _places(table.matrix, vectors[place], lengths, [] if include_query else terms[place][1]) if lengths is not None else {}

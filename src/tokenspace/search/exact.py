@@ -21,6 +21,7 @@ from tokenspace.rows import as_matrix, check_finite, checked_rows
 from tokenspace.search import every, product
 from tokenspace.search.best import FINISH, NO_COSINE, Keys, merged, scores
 from tokenspace.search.plan import PATHS, PathName, Plan, choose
+from tokenspace.search.ranges import Within, least_key, rows_within
 from tokenspace.search.screen import LARGEST, LEAST, ROWS, TOGETHER, Frame, Screener, code, middle_of
 
 if TYPE_CHECKING:
@@ -173,7 +174,16 @@ class Exact:
         self._missed = 0.0
         self._lock = threading.Lock()
 
-    def search(self, queries: ArrayLike, k: int = 10, *, exclude: Sequence[Any] | None = None, certificate: bool = False) -> Found:
+    def search(  # noqa: PLR0913 - each is one plain choice
+        self,
+        queries: ArrayLike,
+        k: int = 10,
+        *,
+        exclude: Sequence[Any] | None = None,
+        among: ArrayLike | None = None,
+        certificate: bool = False,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Found:
         """Return the k closest rows of each query.
 
         Parameters
@@ -183,8 +193,12 @@ class Exact:
             At least 1; where it is larger than n, n rows come back.
         exclude : sequence, optional
             Row ids to leave out: for one query a sequence of ids, for q queries a sequence of q such sequences.
+        among : array of shape (m,), integers, or (n,), bool, optional
+            The rows to search, by id or as a mask; left out, all. They are copied: m·d numbers.
         certificate : bool, default False
             Whether the answer comes with its `Certificate`.
+        progress : callable, optional
+            Called with (queries done, q) after every 1,024 queries.
 
         Returns
         -------
@@ -207,28 +221,68 @@ class Exact:
         Time O(q·n·d); extra memory a few MB a thread plus the result, never q·n. Rows whose float64 keys are equal to the last bit are
         ties, and the lower id comes first.
         """
-        single = np.ndim(queries) == 1
-        q = as_matrix(np.asarray(queries)[None, :] if single else queries, "queries")
-        n, d = self.matrix.shape
-        if q.shape[1] != d:
-            message = f"search(queries of shape {np.shape(queries)}) in a matrix of shape {(n, d)}: a query must have {d} numbers"
-            raise ShapeError(message, hint="did you mix two tables?")
         if k < 1:
             message = f"k must be at least 1; seen {k}"
             raise ArgumentError(message)
-        check_finite(q, "queries")
+        q, single = self._checked(queries)
+        n = len(self.matrix)
+        if among is not None:
+            return self._among(_rows_among(among, n), q, k, exclude, single=single, certificate=certificate)
         without = _checked_exclusions([exclude] if single and exclude is not None else exclude, len(q), n)
         wanted = min(n, k + max(map(len, without), default=0))
         if not wanted:  # there are no rows
             empty = Found(np.empty((len(q), 0), dtype=np.int64), np.empty((len(q), 0)))
             return Found(empty.ids[0], empty.scores[0]) if single else empty
-        if self._extreme or is_extreme(q.astype(np.float64)):
+        if self._extreme or is_extreme(q):
             found = self._by_definition(q, wanted)
         else:
-            found = self._by_blocks(q.astype(np.float64), wanted)
+            found = self._by_blocks(q, wanted, progress)
         ids, score = _left_out(found.ids, found.scores, without, min(k, n))
         proof = found.certificate if certificate else None
         return Found(ids[0], score[0], proof) if single else Found(ids, score, proof)
+
+    def within(self, queries: ArrayLike, threshold: float) -> Within:
+        """Return all rows within a distance of each query, or at least as similar.
+
+        Parameters
+        ----------
+        queries : array of shape (q, d) or (d,), any float type or integers
+        threshold : float
+            The largest distance, or the least inner product or cosine; rows at exactly the threshold are within.
+
+        Returns
+        -------
+        Within
+            Ragged: query i has ``ids[offsets[i]:offsets[i + 1]]``, the closest first. Rows without a cosine are never within.
+
+        Raises
+        ------
+        ShapeError, NotFiniteError
+            As `search`.
+        ArgumentError
+            If the threshold is NaN or a negative distance, or float64 numbers here are too large or small to be squared.
+
+        Notes
+        -----
+        Time O(q·n·d) at float64 matrix-product speed; memory that of the result, which the threshold decides.
+
+        Examples
+        --------
+        >>> found = Exact(np.float32([[0, 1], [0, 3], [2, 0]]), "euclidean").within([[0, 0], [0, 2]], 1.0)
+        >>> [ids.tolist() for ids, scores in found]
+        [[0], [0, 1]]
+        """
+        q, _ = self._checked(queries)
+        if self._extreme or is_extreme(q):
+            message = "a range search needs numbers whose squares float64 can hold"
+            raise ArgumentError(message, hint="scale the table and the queries by one factor")
+        least_key(threshold, self.measure)
+        keys = Keys(self.matrix, self._lengths, q, self.measure)
+        parts = self._run(lambda part: rows_within(self.matrix, keys, float(threshold), *part))
+        query, row, key = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.lexsort((row, -key, query))
+        offsets = np.searchsorted(query[order], np.arange(len(q) + 1))
+        return Within(offsets, row[order], scores(key[order], self.measure))
 
     def explain(self, q: int, k: int = 10) -> Plan:
         """Say which path a search of q queries for k rows would take now, and why; costs nothing and changes nothing.
@@ -283,11 +337,45 @@ class Exact:
         parts = local.ranges(panels, max(self.threads, panels * ROWS >> 30))
         return local.run(function, [(a * ROWS, min(b * ROWS, len(self.matrix))) for a, b in parts], threads=self.threads)
 
-    def _by_blocks(self, queries: NDArray[np.float64], k: int) -> Found:
+    def _checked(self, queries: ArrayLike) -> tuple[NDArray[np.float64], bool]:
+        """Return the queries as a float64 matrix, and whether there was one query."""
+        single = np.ndim(queries) == 1
+        q = as_matrix(np.asarray(queries)[None, :] if single else queries, "queries")
+        n, d = self.matrix.shape
+        if q.shape[1] != d:
+            message = f"search(queries of shape {np.shape(queries)}) in a matrix of shape {(n, d)}: a query must have {d} numbers"
+            raise ShapeError(message, hint="did you mix two tables?")
+        check_finite(q, "queries")
+        return q.astype(np.float64), single
+
+    def _among(  # noqa: PLR0913 - the rest of a search's arguments
+        self,
+        rows: NDArray[np.int64],
+        queries: NDArray[np.float64],
+        k: int,
+        exclude: Sequence[Any] | None,
+        *,
+        single: bool,
+        certificate: bool,
+    ) -> Found:
+        """Search some rows only, as a matrix of their own; ids stay those of the whole."""
+        without = _checked_exclusions([exclude] if single and exclude is not None else exclude, len(queries), len(self.matrix))
+        inner = [np.flatnonzero(np.isin(rows, ids)) for ids in without] or None
+        path = self._path if self._path in {"auto", "every", "product"} else "auto"
+        part = Exact(self.matrix[rows], self.measure, threads=self.threads, path=path)
+        found = part.search(queries, k, exclude=inner, certificate=certificate)
+        ids = np.where(found.ids >= 0, rows[found.ids], -1) if len(rows) else found.ids
+        return Found(ids[0], found.scores[0], found.certificate) if single else Found(ids, found.scores, found.certificate)
+
+    def _by_blocks(self, queries: NDArray[np.float64], k: int, progress: Callable[[int, int], object] | None = None) -> Found:
         plan = self.explain(len(queries), k)
         if plan.coding and plan.path != "bytes" and "bytes" in plan.seconds:
             self._missed += max(0.0, plan.seconds[plan.path] - plan.seconds["bytes"])
-        outcomes = [self._searched(queries[at : at + TOGETHER], k, plan.path) for at in range(0, max(1, len(queries)), TOGETHER)]
+        outcomes = []
+        for at in range(0, max(1, len(queries)), TOGETHER):
+            outcomes.append(self._searched(queries[at : at + TOGETHER], k, plan.path))
+            if progress is not None:
+                progress(min(at + TOGETHER, len(queries)), len(queries))
         ids, keys, finished, bound = (np.concatenate(column) for column in zip(*outcomes, strict=True))
         terms = norms(queries) * self._most if self.measure == "inner_product" else np.ones(len(queries))
         error = (self.matrix.shape[1] + 8) * 2.0**-53 * terms
@@ -339,6 +427,17 @@ class Exact:
         unit = (self.matrix.shape[1] + 8) * 2.0**-53
         terms = norms(queries) * self._most if self.measure == "inner_product" else np.abs(found).max(axis=1, initial=0)
         return Found(ids, found, Certificate("every", n, np.full(q, n), found[:, -1], np.full(q, np.nan), unit * terms))
+
+
+def _rows_among(among: ArrayLike, n: int) -> NDArray[np.int64]:
+    """Return the row ids that `among` names, each once and rising, so that ties still go to the lower id."""
+    named = np.asarray(among)
+    if named.dtype == bool:
+        if named.shape != (n,):
+            message = f"among as a mask must be of shape ({n},); seen {named.shape}"
+            raise ShapeError(message)
+        return np.flatnonzero(named)
+    return np.unique(checked_rows(named, n))
 
 
 def _checked_exclusions(exclude: Sequence[Any] | None, q: int, n: int) -> list[NDArray[np.int64]]:

@@ -40,7 +40,7 @@ def search_rows(matrix: NDArray[Any], keys: Keys, k: int, start: int, stop: int)
     middle = matrix[:BLOCK].mean(axis=0, dtype=np.float64) if keys.measure == "euclidean" else np.zeros(matrix.shape[1])
     for first in range(start, stop, BLOCK):
         rows = np.arange(first, min(first + BLOCK, stop))
-        screen = _Screen(matrix[first : first + len(rows)], keys, middle)
+        screen = Screen(matrix[first : first + len(rows)], keys, middle)
         for at in range(0, len(finished), TOGETHER):
             part = slice(at, at + TOGETHER)
             query, row = _hopeful(*screen.keys(part), best.keys[part])
@@ -52,8 +52,17 @@ def search_rows(matrix: NDArray[Any], keys: Keys, k: int, start: int, stop: int)
     return best, finished
 
 
-class _Screen:
-    """One block of rows lifted to float64, and its keys with any of the queries."""
+class Screen:
+    """One block of rows lifted to float64, and its keys with any of the queries.
+
+    Parameters
+    ----------
+    block : array of shape (b, d), any float type
+    keys : Keys
+        Of the queries with the whole matrix.
+    middle : array of shape (d,), float64
+        Taken from both sides before distances are computed.
+    """
 
     def __init__(self, block: NDArray[Any], keys: Keys, middle: NDArray[np.float64]) -> None:
         self._keys = keys

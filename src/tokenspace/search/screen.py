@@ -45,6 +45,10 @@ ROOM = 1 << 19
 LARGEST, LEAST = 1e8, 1e-8
 """Lengths for which float32 bounds neither overflow nor vanish, whatever the measure; tables beyond take another path."""
 
+FAR = 1e-6
+"""Share of the rows' distance from the origin that is added to their distance from the middle: 2^-19 of it is 2e-12, more than float64
+sums of some thousand terms can be off by."""
+
 UP = 1 + 1e-6
 """Rounds a bound up by more than its conversion to float32 can round it down."""
 
@@ -87,7 +91,9 @@ class Frame:
                 part = matrix[start : start + FINISH]
                 moved[start : start + FINISH] = np.sqrt(native.pair_sums("difference", middle[None, :], part))
             addend = _filled(-(moved**2) / 2, blocks) if measure == "euclidean" else None
-            reach = [_panels(moved), _panels(np.ones(len(matrix))), _panels(np.zeros(1) if addend is None else -addend)]
+            # Bounds allow for 2^-19 of |q| |x'|. Where rows are hardly longer than float64's rounding of them, that share of their distance
+            # from the origin has to be allowed for instead.
+            reach = [_panels(moved + FAR * (moved.max(initial=0) + np.linalg.norm(middle))), _panels(np.ones(len(matrix))), _panels(np.zeros(1) if addend is None else -addend)]
             return cls(middle, RowTerms(None, addend, _rounded(reach, blocks)))
         factor = np.where(lengths > 0, 1 / np.where(lengths > 0, lengths, 1), 0)
         addend = _filled(np.where(lengths > 0, 0, NO_COSINE), blocks) if not lengths.all() else None

@@ -1,0 +1,127 @@
+"""Measures the constants of the cost model on this machine, each by the step it prices, in a few seconds on one thread."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tokenspace import native
+from tokenspace.engines import local
+from tokenspace.native import CodedRows, Kept, RowTerms
+from tokenspace.search.exact import Exact
+from tokenspace.search.plan import KNOWN, Costs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROWS, QUERIES, NARROW, WIDE = 4096, 240, 32, 512
+
+
+def calibrate(rounds: int = 5) -> Costs:
+    """Return what the steps of a search cost here.
+
+    Parameters
+    ----------
+    rounds : int, default 5
+        The median of so many is taken.
+
+    Returns
+    -------
+    Costs
+        Without compiled kernels, the screens' costs are those of the slowest level: they are not used.
+    """
+    random = np.random.default_rng(0)
+    narrow, wide = (random.standard_normal((ROWS, d)).astype(np.float32) for d in (NARROW, WIDE))
+    numbers = ROWS * WIDE
+
+    def seconds(step: Callable[[], object]) -> float:
+        step()
+        taken = []
+        for _ in range(rounds):
+            start = time.perf_counter()
+            step()
+            taken.append(time.perf_counter() - start)
+        return float(np.median(taken))
+
+    with local.one_blas_thread():
+        query = random.standard_normal((1, WIDE))
+        ordered = seconds(lambda: native.pair_sums("product", query, wide))
+        table = np.zeros((1 << 18, 64), dtype=np.float32)  # 64 MB: past the caches
+        scattered = random.integers(0, len(table), ROWS)
+        waiting = seconds(lambda: native.pair_sums("product", query[:, :64].copy(), table, row_ids=scattered))
+        left, right = random.standard_normal((QUERIES, WIDE)), wide.astype(np.float64)
+        product = seconds(lambda: left @ right.T)
+        keys = left @ right.T
+        picking = seconds(lambda: np.nonzero(keys >= keys.max(axis=1)[:, None]))
+        one = Exact(narrow[:256], threads=1, path="every")
+        search_one, search_many = seconds(lambda: one.search(narrow[0])), seconds(lambda: one.search(narrow[:QUERIES]))
+        costs = {
+            "finish": 1e9 * ordered / numbers,
+            "scattered": 1e9 * waiting / len(scattered),
+            "product": 1e9 * product / (QUERIES * numbers),
+            "product_key": 1e9 * picking / keys.size,
+            "query": 1e9 * max(search_many - search_one, 0.0) / QUERIES,
+            "call": 1e9 * search_one,
+        }
+        if native.LEVEL == "numpy":
+            known = KNOWN["x86-64"]
+            names = ("pack", "floats", "floats_key", "code", "bytes", "bytes_key", "read")
+            return Costs(**costs, **{name: getattr(known, name) for name in names})
+        return Costs(**costs, **_of_screens(narrow, wide, seconds))
+
+
+def _of_screens(narrow: np.ndarray, wide: np.ndarray, seconds: Callable[[Callable[[], object]], float]) -> dict[str, float]:  # type: ignore[type-arg]
+    """Return the screens' costs: from rows of two widths follow the cost of a multiply-add and that of a key."""
+    keys, numbers = QUERIES * ROWS, ROWS * WIDE
+    floats, codes, packing = [], [], 0.0
+    for rows in (narrow, wide):
+        d = rows.shape[1]
+        middle, packed = np.zeros(d), np.zeros((ROWS // 16, d, 16), dtype=np.float32)
+        packing = seconds(lambda rows=rows, middle=middle, packed=packed: native.pack_rows(rows, middle, packed))
+        terms = RowTerms(None, None, np.ones((ROWS // 256, 3), dtype=np.float32))
+        tiles = -(-QUERIES // native.screen_tile())
+        kept = Kept.start(QUERIES, 1, 512)
+        kept.lower[:] = 3e38  # no row reaches it: only the screen itself is timed
+        query, query_terms = np.ones((tiles, d, native.screen_tile()), np.float32), np.ones((tiles * native.screen_tile(), 3), np.float32)
+        screened = {"n": ROWS, "first": 0, "last": ROWS // 16}
+        floats.append(
+            seconds(
+                lambda packed=packed, terms=terms, query=query, query_terms=query_terms, kept=kept: native.screen_floats(
+                    packed, terms, 1e-6, query, query_terms, kept, **screened
+                )
+            )
+        )
+        coded = _coded(ROWS, d)
+        codes.append(seconds(lambda coded=coded, kept=kept: _screen_bytes(coded, kept)))
+    coding = seconds(lambda: native.code_rows(wide, np.zeros(WIDE), coded.base, coded.unit, coded, 0))
+    many = _coded(1 << 17, WIDE)  # 64 MB of codes: past the caches
+    alone = Kept.start(1, 1, 512)
+    alone.lower[:] = 3e38
+    reading = seconds(lambda: _screen_bytes(many, alone))
+    slope = {name: (pair[1] - pair[0]) / (keys * (WIDE - NARROW)) for name, pair in (("floats", floats), ("bytes", codes))}
+    return {
+        "pack": 1e9 * packing / numbers,
+        "code": 1e9 * coding / numbers,
+        "read": 1e9 * reading / many.codes.size,
+        "floats": 1e9 * slope["floats"],
+        "floats_key": 1e9 * max(floats[0] / keys - slope["floats"] * NARROW, 0.0),
+        "bytes": 1e9 * slope["bytes"],
+        "bytes_key": 1e9 * max(codes[0] / keys - slope["bytes"] * NARROW, 0.0),
+    }
+
+
+def _coded(n: int, d: int) -> CodedRows:
+    base = (int(np.float32(1).view(np.int32)) | 0xFFFFF) + 1 - (255 << 20)
+    codes = np.full((n // 16, d // 4, 16, 4), 64, dtype=np.uint8)
+    return CodedRows(codes, np.zeros(n, np.uint8), np.zeros(n, np.uint8), n, base, float(np.float32(np.sqrt(d) / 2 * 1.001 / 255)))
+
+
+def _screen_bytes(rows: CodedRows, kept: Kept) -> None:
+    tile, groups = native.screen_tile(), rows.codes.shape[1]
+    tiles = -(-len(kept.count) // tile)
+    terms = RowTerms(None, None, np.ones((-(-len(rows.codes) // 16), 3), dtype=np.float32))
+    query = np.zeros((tiles, groups, tile), dtype=np.int32), np.zeros(tiles * tile, np.int32), np.ones((tiles * tile, 5), np.float32)
+    native.screen_bytes(rows, terms, *query, kept, zero=0, first=0, last=len(rows.codes))
+
