@@ -56,7 +56,7 @@ def lines(result: Result) -> list[list[str]]:
 
 def test_each_summary_in_the_list_is_that_of_its_command() -> None:
     for name, summary in COMMANDS.items():
-        command = importlib.import_module(f"tokenspace.cli.{name}").command
+        command = importlib.import_module(f"tokenspace.cli.{name.replace('-', '_')}").command
         assert command.name == name
         assert command.get_short_help_str(200) == summary
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from tokenspace.search.approximate import Approximate
 from tokenspace.search.exact import Certificate, Exact, Found
+from tokenspace.search.graph import neighbour_graph
 from tokenspace.search.plan import Plan
+from tokenspace.search.ranges import Within
 from tokenspace.search.recall import Recall, recall
 
-__all__ = ["Approximate", "Certificate", "Exact", "Found", "Plan", "Recall", "recall"]
+__all__ = ["Approximate", "Certificate", "Exact", "Found", "Plan", "Recall", "Within", "neighbour_graph", "recall"]
