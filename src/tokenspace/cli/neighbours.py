@@ -11,6 +11,7 @@ import numpy as np
 from tokenspace import search
 from tokenspace.cli import arguments, output
 from tokenspace.errors import ZeroVectorError
+from tokenspace.formats.codes import codes_of
 from tokenspace.measures import MEASURES, Measure, norms
 from tokenspace.native import pair_sums
 
@@ -101,7 +102,8 @@ def find(
     ZeroVectorError
         If a query is zero and the cosine is the only measure; beside others its list is empty, and a note says so.
     """
-    searches = {measure: search.Exact(table.matrix, measure, threads=threads) for measure in measures}
+    codes = codes_of(table)
+    searches = {measure: search.Exact(table.matrix, measure, threads=threads, codes=codes) for measure in measures}
     lengths = norms(table.matrix) if ranked else None
     waiting, told = iter(queries), set[tuple[str, str, str]]()
     while texts := list(islice(waiting, TOGETHER)):

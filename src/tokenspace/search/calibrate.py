@@ -124,4 +124,3 @@ def _screen_bytes(rows: CodedRows, kept: Kept) -> None:
     terms = RowTerms(None, None, np.ones((-(-len(rows.codes) // 16), 3), dtype=np.float32))
     query = np.zeros((tiles, groups, tile), dtype=np.int32), np.zeros(tiles * tile, np.int32), np.ones((tiles * tile, 5), np.float32)
     native.screen_bytes(rows, terms, *query, kept, zero=0, first=0, last=len(rows.codes))
-

@@ -174,7 +174,7 @@ class Exact:
         self._missed = 0.0
         self._lock = threading.Lock()
 
-    def search(  # noqa: PLR0913 - each is one plain choice
+    def search(
         self,
         queries: ArrayLike,
         k: int = 10,
@@ -348,7 +348,7 @@ class Exact:
         check_finite(q, "queries")
         return q.astype(np.float64), single
 
-    def _among(  # noqa: PLR0913 - the rest of a search's arguments
+    def _among(
         self,
         rows: NDArray[np.int64],
         queries: NDArray[np.float64],

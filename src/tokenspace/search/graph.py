@@ -23,7 +23,7 @@ STEP = 1024
 """Rows searched between two notes of what is done."""
 
 
-def neighbour_graph(  # noqa: PLR0913 - each is one plain choice
+def neighbour_graph(
     matrix: ArrayLike,
     k: int = 10,
     measure: Measure = "cosine",

@@ -93,7 +93,11 @@ class Frame:
             addend = _filled(-(moved**2) / 2, blocks) if measure == "euclidean" else None
             # Bounds allow for 2^-19 of |q| |x'|. Where rows are hardly longer than float64's rounding of them, that share of their distance
             # from the origin has to be allowed for instead.
-            reach = [_panels(moved + FAR * (moved.max(initial=0) + np.linalg.norm(middle))), _panels(np.ones(len(matrix))), _panels(np.zeros(1) if addend is None else -addend)]
+            reach = [
+                _panels(moved + FAR * (moved.max(initial=0) + np.linalg.norm(middle))),
+                _panels(np.ones(len(matrix))),
+                _panels(np.zeros(1) if addend is None else -addend),
+            ]
             return cls(middle, RowTerms(None, addend, _rounded(reach, blocks)))
         factor = np.where(lengths > 0, 1 / np.where(lengths > 0, lengths, 1), 0)
         addend = _filled(np.where(lengths > 0, 0, NO_COSINE), blocks) if not lengths.all() else None
@@ -224,7 +228,7 @@ class Screener:
         chunks = [(at // 16, -(-min(at + step, stop) // 16)) for at in range(start, stop, step)]
         return self._settled(screen, k, start, chunks, np.ones(len(self._moved)), zero=lambda first: first * 16)
 
-    def _settled(  # noqa: PLR0913 - what to run over what, and how to read what it kept
+    def _settled(
         self,
         screen: Callable[[Kept, int, int], int],
         k: int,
