@@ -2,21 +2,22 @@
 # Wanted from the machine: Python 3.11 or later. `make PYTHON=python3.13 …` picks one, `make test TORCH=` leaves PyTorch out.
 
 PYTHON ?= python3
-TORCH  ?= ,torch
+TORCH  ?= ,torch,test-models
 ARGS   ?=
+CASE   ?= extension
 
 VENV    := .venv
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PARTS   := pyproject.toml constraints.txt build_native.py $(wildcard src/tokenspace/native/*.[ch])
 
-.PHONY: tour test lint native clean
+.PHONY: tour test lint native bench clean
 
 tour: $(VENV)/tour.stamp        ## GloVe's 400,000 words: look up, measure, find neighbours, add a word, draw
 	$(BIN)/tokenspace tour
 
-test: $(VENV)/test$(TORCH).stamp ## every test; `make test ARGS='-k cosine'` for some
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/test$(if $(TORCH),,-light).stamp ## every test; `make test ARGS='-k cosine'` for some
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 $(ARGS)
 
 lint: $(VENV)/lint.stamp        ## style, format, types
 	$(BIN)/ruff check .
@@ -26,6 +27,9 @@ lint: $(VENV)/lint.stamp        ## style, format, types
 native: $(BIN)/python           ## compile the kernels again
 	$(INSTALL) --no-deps --editable .
 
+bench: $(VENV)/bench.stamp       ## `make bench CASE=extension` against its rivals; ARGS='--size 30522x384' for less
+	$(BIN)/python bench/run.py $(CASE) $(ARGS)
+
 clean:
 	rm -rf $(VENV) dist .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	rm -f src/tokenspace/native/libtokenspace-*
@@ -34,12 +38,17 @@ $(VENV)/tour.stamp: $(PARTS) | $(BIN)/python
 	$(INSTALL) --editable '.[glove]'
 	@touch $@
 
-$(VENV)/test$(TORCH).stamp: $(PARTS) | $(BIN)/python
+$(VENV)/test$(if $(TORCH),,-light).stamp: $(PARTS) | $(BIN)/python
 	$(INSTALL) --editable '.[glove,test$(TORCH)]'
 	@touch $@
 
 $(VENV)/lint.stamp: $(PARTS) | $(BIN)/python
 	$(INSTALL) --editable '.[lint]'
+	@touch $@
+
+$(VENV)/bench.stamp: $(PARTS) bench/requirements.txt | $(BIN)/python
+	$(INSTALL) --editable '.[glove,torch]'
+	$(INSTALL) --requirement bench/requirements.txt
 	@touch $@
 
 $(BIN)/python:

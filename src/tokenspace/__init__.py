@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokenspace import errors, extension, formats, measures, native, search
+    from tokenspace import checkpoint, errors, extension, formats, measures, native, search
+    from tokenspace.all_pairs import pairwise, pairwise_blocks
     from tokenspace.errors import TokenspaceError
     from tokenspace.formats import convert, open, save  # noqa: A004 - ts.open opens a table
-    from tokenspace.measures import MEASURES, Comparison, compare, cosine, euclidean, inner_product, pairwise
+    from tokenspace.measures import MEASURES, Comparison, compare, cosine, euclidean, inner_product
     from tokenspace.neighbours import Neighbours
     from tokenspace.onehot import OneHot, one_hot
     from tokenspace.table import EmbeddingTable
@@ -28,6 +29,7 @@ _HOME = {
     "OneHot": "onehot",
     "TokenspaceError": "errors",
     "Vocabulary": "vocabulary",
+    "checkpoint": "",
     "compare": "measures",
     "convert": "formats",
     "cosine": "measures",
@@ -40,7 +42,8 @@ _HOME = {
     "native": "",
     "one_hot": "onehot",
     "open": "formats",
-    "pairwise": "measures",
+    "pairwise": "all_pairs",
+    "pairwise_blocks": "all_pairs",
     "save": "formats",
     "search": "",
 }
@@ -53,6 +56,7 @@ __all__ = [
     "OneHot",
     "TokenspaceError",
     "Vocabulary",
+    "checkpoint",
     "compare",
     "convert",
     "cosine",
@@ -66,6 +70,7 @@ __all__ = [
     "one_hot",
     "open",
     "pairwise",
+    "pairwise_blocks",
     "save",
     "search",
 ]

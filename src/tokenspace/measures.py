@@ -1,10 +1,10 @@
 """The three measures of closeness: Euclidean distance (9), inner product (10), cosine similarity (11), and the identity (12).
 
-One pair or paired rows: `euclidean`, `inner_product`, `cosine`. All pairs of two tables: `pairwise`. All about one pair: `compare`.
+One pair or paired rows: `euclidean`, `inner_product`, `cosine`. All about one pair: `compare`. All pairs of two tables: `all_pairs`.
 
 The identity |u-v|^2 = |u|^2 + |v|^2 - 2<u,v> turns all distances into one matrix product, which is why it is used; its vice is that
-the three terms cancel where u and v are close next to their length. In float32 it then finds the wrong neighbours. Here it is
-taken in float64, after the rows' common mean is removed, and the pairs that still cancel are computed from their difference.
+the three terms cancel where u and v are close next to their length. In float32 it then finds the wrong neighbours. Here distances are
+taken from the differences, in float64.
 """
 
 from __future__ import annotations
@@ -15,26 +15,18 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from tokenspace.engines import local
-from tokenspace.errors import ArgumentError, NotFiniteError, ShapeError, ZeroVectorError
+from tokenspace.errors import ArgumentError, ShapeError, ZeroVectorError
 from tokenspace.native import pair_sums
-from tokenspace.rows import as_float_array, as_matrix, check_finite, wide_type
+from tokenspace.rows import as_float_array, as_matrix, check_finite
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 Measure = Literal["euclidean", "inner_product", "cosine"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 PAIRS = 1 << 16
 """Paired rows lifted to float64 at a time."""
-
-TILE = 512, 2048
-"""Rows of x and of y that `pairwise` multiplies at a time: 8 MB of float64 results."""
-
-CANCELS = 2.0**-10
-"""Pairs with |u-v|^2 below this share of |u|^2 + |v|^2 are computed from their difference: above it the identity in float64 is
-right to about d·1e-13, below it it loses a digit for each."""
 
 EXTREME = 2.0**500
 """Float64 numbers beyond this, or non-zero ones below its inverse, are scaled before they are squared."""
@@ -64,7 +56,7 @@ def euclidean(u: ArrayLike, v: ArrayLike) -> Any:
 
     See Also
     --------
-    pairwise : every row of one matrix with every row of another.
+    tokenspace.pairwise : every row of one matrix with every row of another.
 
     Notes
     -----
@@ -245,84 +237,6 @@ def compare(u: ArrayLike, v: ArrayLike) -> Comparison:
     return Comparison(distance, product, similarity, norm_u, norm_v, angle, projection, identity)
 
 
-def pairwise(
-    x: ArrayLike,
-    y: ArrayLike | None = None,
-    *,
-    measure: Measure = "euclidean",
-    out: NDArray[Any] | None = None,
-    dtype: DTypeLike | None = None,
-    threads: int | None = None,
-) -> NDArray[Any]:
-    """Return a measure of every row of x with every row of y: ``out[i, j] = measure(x[i], y[j])``.
-
-    Parameters
-    ----------
-    x : array of shape (q, d), any float type or integers
-    y : array of shape (n, d), optional
-        Left out, x with itself.
-    measure : "euclidean", "inner_product" or "cosine", default "euclidean"
-    out : array of shape (q, n), float32 or float64, optional
-        Where the result is written.
-    dtype : float32 or float64, optional
-        Of the result. Left out, that of `out`, else float64 where x or y is float64, float32 otherwise.
-    threads : int, optional
-        Default: as many as CPUs this process may use. The result has the same bits for any number.
-
-    Returns
-    -------
-    array of shape (q, n)
-        Euclidean distances are never negative and exactly 0 for equal rows. Cosines are in [-1, 1], NaN where a row is zero.
-
-    Raises
-    ------
-    ShapeError
-        If x and y differ in d, or `out` has another shape.
-    NotFiniteError
-        If a row holds NaN or infinity (the first is named), or a result is too large for the result's type.
-    ArgumentError
-        If the measure is unknown.
-
-    See Also
-    --------
-    tokenspace.search.Exact : the k closest rows, without the (q, n) matrix.
-
-    Notes
-    -----
-    Float32 results are within 1e-7 relative of what float64 gives, also for near duplicates and for rows far from the origin: the
-    work is done in float64 tiles, by the identity (12) on rows whose mean is removed, and pairs that still cancel are computed from
-    their difference. Time O(q·n·d) at float64 matrix-product speed, extra memory about 25 MB a thread; x and y are never copied whole.
-    The vice: the result itself is q·n numbers, 64 GB for 400,000 rows against 40,000.
-
-    References
-    ----------
-    Lecture, equations (9) to (12).
-
-    Examples
-    --------
-    >>> pairwise(np.float32([[0, 0], [3, 4]]))
-    array([[0., 5.],
-           [5., 0.]], dtype=float32)
-    """
-    check_measure(measure)
-    a = as_matrix(x, "x")
-    b = a if y is None else as_matrix(y, "y")
-    if a.shape[1] != b.shape[1]:
-        message = f"pairwise(x of shape {a.shape}, y of shape {b.shape}): both must have the same number of columns"
-        raise ShapeError(message, hint="did you mix two tables?")
-    check_finite(a, "x")
-    if b is not a:
-        check_finite(b, "y")
-    if out is None:
-        out = np.empty((len(a), len(b)), dtype=wide_type(a.dtype, b.dtype) if dtype is None else dtype)
-    if out.shape != (len(a), len(b)) or out.dtype.name not in {"float32", "float64"} or (dtype is not None and out.dtype != dtype):
-        message = f"out must be of shape {(len(a), len(b))} and {dtype or 'float32 or float64'}; seen {out.shape}, {out.dtype}"
-        raise ShapeError(message)
-    if len(a) and len(b):
-        _all_pairs(measure, a, b, out, local.thread_count(threads))
-    return out
-
-
 def check_measure(measure: str) -> None:
     """Hold a measure's name against the three.
 
@@ -429,55 +343,3 @@ def _scaled_pairs(measure: Measure, u: NDArray[np.float64], v: NDArray[np.float6
             return np.ldexp(products, exponent_u + exponent_v)
     with np.errstate(invalid="ignore"):
         return np.clip(products / (norms(a) * norms(b)), -1, 1)
-
-
-def _all_pairs(measure: Measure, x: NDArray[Any], y: NDArray[Any], out: NDArray[Any], threads: int) -> None:
-    """Fill `out` tile by tile; each tile's arithmetic depends on the tile alone, so the bits depend on no thread count."""
-    by_definition = (x.dtype == np.float64 and is_extreme(x)) or (y.dtype == np.float64 and is_extreme(y))
-    middle = y[: TILE[1]].mean(axis=0, dtype=np.float64) if measure == "euclidean" and not by_definition else None
-    largest = float(np.finfo(out.dtype).max)
-
-    def fill(corner: tuple[int, int]) -> None:
-        i, j = corner
-        rows, columns = slice(i, min(i + TILE[0], len(x))), slice(j, min(j + TILE[1], len(y)))
-        tile = (_tile_by_definition if by_definition else _tile)(measure, x[rows], y[columns], middle)
-        if x is y and measure != "inner_product":
-            same = np.arange(max(i, j), min(rows.stop, columns.stop))
-            tile[same - i, same - j] = 0 if measure == "euclidean" else np.where(np.isnan(tile[same - i, same - j]), np.nan, 1)
-        with np.errstate(invalid="ignore"):
-            if not np.nanmax(np.abs(tile), initial=0) <= largest:
-                message = f"a result of {float(np.nanmax(np.abs(tile))):.3g} is too large for {out.dtype}"
-                raise NotFiniteError(message, hint="pass dtype='float64', or scale the table")
-        out[rows, columns] = tile
-
-    corners = [(i, j) for i in range(0, len(x), TILE[0]) for j in range(0, len(y), TILE[1])]
-    local.run(fill, corners, threads=threads)
-
-
-def _tile_by_definition(measure: Measure, x: NDArray[Any], y: NDArray[Any], middle: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    del middle  # taken from the difference itself, nothing cancels
-    columns = np.arange(len(y))
-    return np.stack([listed_pairs(measure, x, y, np.full(len(y), i), columns) for i in range(len(x))])
-
-
-def _tile(measure: Measure, x: NDArray[Any], y: NDArray[Any], middle: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    a, b = x.astype(np.float64), y.astype(np.float64)
-    if middle is None:
-        products = a @ b.T
-        if measure == "inner_product":
-            return products
-        with np.errstate(invalid="ignore", divide="ignore"):
-            products /= norms(x)[:, None]
-            products /= norms(y)[None, :]
-        return np.clip(products, -1, 1, out=products)
-    a -= middle
-    b -= middle
-    squares = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)[None, :]
-    squared = squares - 2 * (a @ b.T)
-    i, j = np.nonzero(squared <= CANCELS * squares)
-    np.maximum(squared, 0, out=squared)
-    distances = np.sqrt(squared, out=squared)
-    for start in range(0, len(i), PAIRS):
-        part = slice(start, start + PAIRS)
-        distances[i[part], j[part]] = listed_pairs("euclidean", x, y, i[part], j[part])
-    return distances

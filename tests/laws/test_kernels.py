@@ -64,6 +64,24 @@ def test_pair_sums_refuse_what_would_read_outside(native_level):
         native.pair_sums("product", queries, rows, query_ids=np.zeros(9, dtype=np.int64))
 
 
+@pytest.mark.parametrize("d", AROUND_THE_VECTOR_WIDTH)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_row_sums_give_the_twins_bits(native_level, d, dtype):
+    rng = np.random.default_rng(d)
+    for n in (0, 1, 3, 4, 5, 37):
+        rows = (rng.standard_normal((n, d + 2)) * 10.0 ** rng.integers(-3, 3, (n, 1))).astype(dtype)[:, 1:-1]
+        sums = native.row_sums(rows)
+        np.testing.assert_array_equal(sums.view(np.int64), reference.row_sums(rows).view(np.int64))
+        np.testing.assert_allclose(sums, rows.astype(np.float64).sum(axis=0), rtol=1e-12, atol=1e-12)
+
+
+def test_row_sums_refuse_what_they_cannot_read(native_level):
+    with pytest.raises(ShapeError):
+        native.row_sums(np.ones(3))
+    with pytest.raises(DtypeError):
+        native.row_sums(np.ones((2, 3), dtype=np.int32))
+
+
 @given(st.lists(st.binary(max_size=9), max_size=60), st.lists(st.binary(max_size=9), max_size=20))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_token_index_gives_the_twins_slots_and_answers(native_level, tokens, wanted):

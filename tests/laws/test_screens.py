@@ -118,8 +118,6 @@ def test_byte_bounds_have_the_same_bits_on_every_level(measure, monkeypatch):
         np.testing.assert_array_equal(results[0], other)
 
 
-
-
 @pytest.mark.parametrize("room", [512, 700])
 def test_a_screen_that_is_full_stops_and_goes_on(room):
     """Rows that all tie fill whatever room there is; the answer is still the lowest ids."""

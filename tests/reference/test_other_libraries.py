@@ -7,7 +7,7 @@ import pytest
 
 from tokenspace import MEASURES, EmbeddingTable, cosine, one_hot, pairwise
 from tokenspace.onehot import linear
-from tokenspace.search import Exact
+from tokenspace.search import Approximate, Exact, recall
 
 pytestmark = pytest.mark.reference
 
@@ -81,3 +81,21 @@ def test_neighbours_are_faisss(measure):
     index = (faiss.IndexFlatL2 if measure == "euclidean" else faiss.IndexFlatIP)(12)
     index.add(Y)
     np.testing.assert_array_equal(Exact(Y, measure).search(X, 5).ids, index.search(X, 5)[1])
+
+
+@pytest.mark.parametrize("measure", ["euclidean", "inner_product", "cosine"])
+def test_approximate_neighbours_are_those_that_faiss_and_usearch_find_themselves(measure):
+    faiss, usearch = pytest.importorskip("faiss"), pytest.importorskip("usearch.index")
+    rows, queries = RNG.standard_normal((2000, 12)).astype(np.float32), RNG.standard_normal((50, 12)).astype(np.float32)
+    ours = Exact(rows, measure).search(queries, 10).ids
+    walked = (rows / np.linalg.norm(rows, axis=1, keepdims=True), queries) if measure == "cosine" else (rows, queries)
+    graph = faiss.IndexHNSWFlat(12, 16, faiss.METRIC_L2 if measure == "euclidean" else faiss.METRIC_INNER_PRODUCT)
+    graph.hnsw.efConstruction, graph.hnsw.efSearch = 128, 128
+    graph.add(walked[0])
+    index = usearch.Index(ndim=12, metric={"euclidean": "l2sq", "inner_product": "ip", "cosine": "cos"}[measure], expansion_search=128)
+    index.add(np.arange(2000), rows)
+    for engine, theirs in (("faiss", graph.search(walked[1], 10)[1]), ("usearch", np.asarray(index.search(queries, 10).keys))):
+        found = recall(Approximate(rows, measure, engine=engine), queries, 10).value
+        share = np.mean([np.isin(a, b).mean() for a, b in zip(ours, theirs, strict=True)])
+        assert found >= share - 0.01
+        assert found > 0.97

@@ -119,7 +119,7 @@ def test_float64_beyond_the_range_of_squares():
 
 
 def test_a_table_with_itself_is_symmetric_with_an_exact_diagonal(monkeypatch):
-    monkeypatch.setattr("tokenspace.measures.TILE", (3, 4))
+    monkeypatch.setattr("tokenspace.tiles.cell_size", lambda *_: 16)
     x = np.random.default_rng(3).standard_normal((10, 6)).astype(np.float32)
     distances = pairwise(x)
     assert (np.diag(distances) == 0).all()
@@ -129,7 +129,7 @@ def test_a_table_with_itself_is_symmetric_with_an_exact_diagonal(monkeypatch):
 
 
 def test_the_thread_count_changes_no_bit(monkeypatch):
-    monkeypatch.setattr("tokenspace.measures.TILE", (5, 7))
+    monkeypatch.setattr("tokenspace.tiles.cell_size", lambda *_: 16)
     x = np.random.default_rng(4).standard_normal((23, 6)).astype(np.float32)
     for measure in MEASURES:
         np.testing.assert_array_equal(pairwise(x, measure=measure, threads=1), pairwise(x, measure=measure, threads=3))

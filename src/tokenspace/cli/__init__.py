@@ -23,6 +23,12 @@ COMMANDS = {
     "measure": "Measure two tokens or vectors: distance, inner product, cosine.",
     "analogy": "Answer A : B :: C : ? with the tokens nearest to B - A + C.",
     "convert": "Write a table in another format.",
+    "index": "Code a table's rows, so that its searches read a quarter of the bytes.",
+    "extend": "Give a model folder or a table new tokens.",
+    "train-new": "Train the new rows of an extended model on plain text.",
+    "diff": "Prove that nothing but new rows changed.",
+    "apply": "Join new rows to the model or table they were made for.",
+    "recall": "Tell which share of the nearest tokens approximate search finds.",
     "doctor": "Show versions, kernels, folders and tables of this installation.",
 }
 """Name and summary of each command, in the order of --help; the modules of the same names are imported only when called."""
@@ -63,7 +69,7 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"tokenspace.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"tokenspace.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

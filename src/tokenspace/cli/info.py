@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tokenspace.cli import arguments, output
+from tokenspace.cli import arguments, duplicates, output
 
 if TYPE_CHECKING:
     from tokenspace.table import EmbeddingTable
@@ -15,18 +15,27 @@ if TYPE_CHECKING:
 FIRST = 8
 """Tokens shown."""
 
+SHARE = click.FloatRange(min=0, max=1, max_open=True)
+
 
 @click.command("info")
 @click.argument("name", metavar="[T]", required=False)
 @click.option("--verify", is_flag=True, help="Also read all of it: checksums, offsets, the index, that every number is finite.")
+@click.option("--duplicates", "same", is_flag=True, help="List equal and nearly equal rows instead.")
+@click.option(
+    "--tolerance", type=SHARE, default=0.01, show_default=True, metavar="X", help="Nearly equal: no farther apart than X of their length."
+)
 @arguments.table_option
 @output.json_option
-def command(name: str | None, table: str, *, verify: bool, as_json: bool) -> None:
+def command(name: str | None, table: str, *, verify: bool, same: bool, tolerance: float, as_json: bool) -> None:
     """Describe a table: size, type, norms, first tokens."""
     name = name or table
     opened = arguments.open_table(name)
     if verify:
         _verify(opened)
+    if same:
+        duplicates.write(opened, tolerance, as_json=as_json)
+        return
     document = {"table": name, **describe(opened)} | ({"verified": True} if verify else {})
     if as_json:
         output.write_json(document)

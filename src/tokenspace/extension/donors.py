@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenspace.all_pairs import pairwise
 from tokenspace.engines import local
 from tokenspace.errors import ArgumentError, ShapeError
 from tokenspace.extension.initialisers import mean_row
-from tokenspace.measures import norms, pairwise
+from tokenspace.measures import norms
 from tokenspace.rows import as_matrix, check_finite, checked_rows, wide_type
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CHUNK = 24
-"""Terms that are added in float32 before their sum is added in float64; the kernel's number."""
+CHAIN, CHUNK = 16, 192
+"""Terms that are added one after the other, and terms whose chains are added in float32 before float64 takes them; the kernel's."""
 
 
 def fused(x: NDArray[np.float32], y: NDArray[np.float32], z: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -37,19 +37,23 @@ def all_pairs(
     tiny: float,
     out: NDArray[np.float32],
 ) -> int:
-    """Fill `out` with the products of all pairs, times two factors, or with their distances; count the sums below `tiny`."""
+    """Fill `out` with the products of all pairs, times two factors, or with their distances; count the squares below `tiny`."""
     d = rows.shape[1]
     columns = panels.transpose(0, 2, 1).reshape(-1, d)
     total = np.zeros((len(rows), len(columns)))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for start in range(0, d, CHUNK):
-            chunk = np.zeros(total.shape, dtype=np.float32)
-            for k in range(start, min(start + CHUNK, d)):
-                x, y = columns[None, :, k], rows[:, None, k]
-                chunk = fused(x - y, x - y, chunk) if difference else fused(x, y, chunk)
-            total += chunk
+            part = np.zeros(total.shape, dtype=np.float32)
+            end = min(start + CHUNK, d)
+            for first in range(start, end, CHAIN):
+                chain = np.zeros(total.shape, dtype=np.float32)
+                for k in range(first, min(first + CHAIN, end)):
+                    x, y = columns[None, :, k], rows[:, None, k]
+                    chain = fused(x - y, x - y, chain) if difference else fused(x, y, chain)
+                part += chain
+            total += part
         total *= row_factors[:, None] * factors[None, :]
         np.clip(total, -limit, limit, out=total)
         narrow = total.astype(np.float32)
         out[...] = (np.sqrt(narrow) if difference else narrow)[:, : out.shape[1]]
-    return int(np.count_nonzero(total < tiny))
+    return int(np.count_nonzero(total < tiny)) if difference else 0

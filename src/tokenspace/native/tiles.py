@@ -65,12 +65,12 @@ def all_pairs(
     limit : float, optional
         What s f_i g_j is clipped to, on both sides.
     tiny : float, optional
-        Sums below it are counted.
+        Sums of squared differences below it are counted.
 
     Returns
     -------
     int
-        How many of the sums are below `tiny`, the columns that fill up the last panel among them.
+        How many are below `tiny`, those of the columns that fill up the last panel among them.
 
     Raises
     ------
@@ -79,10 +79,9 @@ def all_pairs(
 
     Notes
     -----
-    Sums are taken in float32 over 24 numbers, fused, and in float64 beyond. As long as no term leaves float32's range, a product is
-    off by at most 24·2^-24 |u| |v|, before it is rounded to float32 (relative error 2^-24); a distance by at most 14.5·2^-24 of
-    itself, the rounding included. Each of a row's results depends on its two rows alone and has the same bits from every build.
-    Time O(m·n·d), no memory.
+    Sums are taken in float32 over 192 numbers, by chains of 16, and in float64 beyond. As long as no term leaves float32's range, a
+    product is off by at most 28·2^-24 |u| |v| and a distance by at most 16·2^-24 of itself, for any d and with the last rounding
+    included. Each result depends on its two rows alone and has the same bits from every build. Time O(m·n·d), no memory.
     """
     (m, d), n = rows.shape, out.shape[1]
     count = -(-n // COLUMNS)

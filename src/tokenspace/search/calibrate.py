@@ -88,7 +88,7 @@ def _of_screens(narrow: np.ndarray, wide: np.ndarray, seconds: Callable[[Callabl
         screened = {"n": ROWS, "first": 0, "last": ROWS // 16}
         floats.append(
             seconds(
-                lambda packed=packed, terms=terms, query=query, query_terms=query_terms, kept=kept: native.screen_floats(
+                lambda packed=packed, terms=terms, query=query, query_terms=query_terms, kept=kept, screened=screened: native.screen_floats(
                     packed, terms, 1e-6, query, query_terms, kept, **screened
                 )
             )

@@ -233,10 +233,8 @@ class Exact:
         if not wanted:  # there are no rows
             empty = Found(np.empty((len(q), 0), dtype=np.int64), np.empty((len(q), 0)))
             return Found(empty.ids[0], empty.scores[0]) if single else empty
-        if self._extreme or is_extreme(q):
-            found = self._by_definition(q, wanted)
-        else:
-            found = self._by_blocks(q, wanted, progress)
+        scaled = self._extreme or is_extreme(q)
+        found = self._by_definition(q, wanted) if scaled else self._by_blocks(q, wanted, progress)
         ids, score = _left_out(found.ids, found.scores, without, min(k, n))
         proof = found.certificate if certificate else None
         return Found(ids[0], score[0], proof) if single else Found(ids, score, proof)
