@@ -129,3 +129,15 @@ def check_finite(matrix: NDArray[Any], name: str) -> None:
             value = matrix[start + row, column]
             message = f"{name} holds {value} in row {start + row:,}, column {column:,}; every number must be finite"
             raise NotFiniteError(message, hint="drop or mend the row")
+
+
+def unshared(rows: NDArray[Any], given: ArrayLike) -> NDArray[Any]:
+    """Return rows that nobody else can write to: a copy, unless they were made here or are read-only down to their owner."""
+    if rows.base is None and rows is not given:
+        return rows
+    owner: Any = rows
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return rows.copy()
+        owner = owner.base
+    return rows

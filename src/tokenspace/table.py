@@ -12,7 +12,7 @@ from tokenspace.errors import ArgumentError, ShapeError, TokenError, ZeroVectorE
 from tokenspace.immutable import Immutable
 from tokenspace.measures import norms
 from tokenspace.neighbours import Neighbours
-from tokenspace.rows import as_float_array, as_matrix, check_finite, checked_rows, wide_type
+from tokenspace.rows import as_float_array, as_matrix, check_finite, checked_rows, unshared, wide_type
 from tokenspace.search import Exact
 from tokenspace.vocabulary import Vocabulary
 
@@ -90,7 +90,7 @@ class EmbeddingTable(Immutable):
             message = f"a table needs one row for each token; seen {len(vocabulary):,} tokens and a matrix of shape {rows.shape}"
             raise ShapeError(message, hint="are the tokens its columns? then pass matrix.T" if rows.shape[1] == len(vocabulary) else "")
         check_finite(rows, "matrix")
-        self._set(vocabulary, _kept(rows, matrix), "")
+        self._set(vocabulary, unshared(rows, matrix), "")
 
     @classmethod
     def mapped(cls, vocabulary: Vocabulary, matrix: NDArray[Any], *, source: str = "") -> EmbeddingTable:
@@ -425,7 +425,7 @@ class EmbeddingTable(Immutable):
         """
         added = list(tokens) if not isinstance(tokens, str) else [tokens]
         vocabulary = self.vocabulary.extend(added)
-        parts = [self._subtokens(token) for token in added] if isinstance(init, str) and init == "subtoken-mean" else None
+        parts = [self.subtokens(token) for token in added] if isinstance(init, str) and init == "subtoken-mean" else None
         rows = extension.new_rows(self.matrix, len(added), init=init, parts=parts, seed=seed)
         return EmbeddingTable.mapped(vocabulary, np.concatenate([self.matrix, rows]))
 
@@ -469,8 +469,18 @@ class EmbeddingTable(Immutable):
         self.vocabulary.verify()
         check_finite(self.matrix, "matrix")
 
-    def _subtokens(self, token: str) -> Sequence[int]:
-        """Return the rows of a token's words or, for a word without a row, of the longest pieces that have one, from the left."""
+    def subtokens(self, token: str) -> Sequence[int]:
+        """Return the rows that a token's parts have: its words or, for a word without a row, its longest pieces from the left.
+
+        Parameters
+        ----------
+        token : str
+
+        Returns
+        -------
+        sequence of int
+            Row ids; empty where no part has a row.
+        """
         rows: list[int] = []
         for word in token.split():
             start = 0
@@ -484,18 +494,6 @@ class EmbeddingTable(Immutable):
                 else:
                     start += 1
         return rows
-
-
-def _kept(rows: NDArray[Any], given: ArrayLike) -> NDArray[Any]:
-    """Return rows that nobody else can write to: a copy, unless they were made here or are read-only down to their owner."""
-    if rows.base is None and rows is not given:
-        return rows
-    owner: Any = rows
-    while isinstance(owner, np.ndarray):
-        if owner.flags.writeable:
-            return rows.copy()
-        owner = owner.base
-    return rows
 
 
 def _unpickled(vocabulary: Vocabulary, matrix: NDArray[Any], source: str) -> EmbeddingTable:

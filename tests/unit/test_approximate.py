@@ -21,8 +21,8 @@ from tokenspace.errors import (
     TruncatedFileError,
 )
 from tokenspace.search import Approximate, Exact
+from tokenspace.search.ann import ENGINES
 from tokenspace.search.approximate import MAGIC
-from tokenspace.search.graphs import ENGINES
 
 MISSING = [engine for engine in ENGINES if importlib.util.find_spec(engine) is None]
 WIDE = 300

@@ -52,13 +52,15 @@ class Proof:
             Naming the first differing row.
         """
         if not self:
-            message = f"row {self.first_difference} of {self.rows:,} old rows differs from what it was"
+            which = "some row" if self.first_difference is None else f"row {self.first_difference}"
+            message = f"{which} of {self.rows:,} old rows differs from what it was"
             raise ProofError(message, hint="the old rows must be kept as they are: train the new rows only")
         return self
 
     def __str__(self) -> str:
         """Say it in one line."""
-        verdict = "identical" if self else f"DIFFERENT from row {self.first_difference} on"
+        where = "" if self.first_difference is None else f" from row {self.first_difference} on"
+        verdict = "identical" if self else f"DIFFERENT{where}"
         return f"{self.rows:,} old rows {verdict} (SHA-256 {self.digest_old[:16]}), {self.added:,} added"
 
 

@@ -144,10 +144,10 @@ def _screen(  # noqa: PLR0913, PLR0917 - the kernels' argument list
     """Keep, panel by panel, the rows whose upper bound reaches the threshold; lines of `lower` are sorted, which is a heap."""
     while first < last:
         end = min((first // PANEL + 1) * PANEL, last)
-        for query in np.flatnonzero(count + BLOCK * PANEL > room):
-            stays = np.flatnonzero(upper[query, : count[query]] >= lower[query, 0])
-            upper[query, : len(stays)], row[query, : len(stays)] = upper[query, stays], row[query, stays]
-            count[query] = len(stays)
+        for full in np.flatnonzero(count + BLOCK * PANEL > room).tolist():
+            stays = np.flatnonzero(upper[full, : count[full]] >= lower[full, 0])
+            upper[full, : len(stays)], row[full, : len(stays)] = upper[full, stays], row[full, stays]
+            count[full] = len(stays)
         if (count + BLOCK * PANEL > room).any():
             return first
         above, slack = bounds(slice(first, end))

@@ -205,10 +205,11 @@ def screen_bytes(  # noqa: PLR0913 - rows, queries, what is kept, and the range
     if not 0 <= zero <= first <= last <= blocks or query_codes.shape[1] != groups or len(terms.reach) * PANEL < blocks:
         message = f"screen_bytes: blocks {first}..{last} of {blocks}, queries of {query_codes.shape[1]} groups for rows of {groups}"
         raise ArgumentError(message)
-    arguments = (rows.codes, rows.scales, rows.residuals, terms.factor, terms.addend, terms.reach, rows.n, groups, rows.base, rows.unit)
-    arguments += (zero, first, last, query_codes, offset, query_terms, len(kept.count), *kept.arguments())
-    compiled = kernel("screen_bytes")
-    return int((reference.screen_bytes if compiled is None else compiled)(*arguments))
+    coded = rows.codes, rows.scales, rows.residuals
+    laid = terms.factor, terms.addend, terms.reach, rows.n, groups, rows.base, rows.unit
+    asked = zero, first, last, query_codes, offset, query_terms, len(kept.count)
+    screen = kernel("screen_bytes") or reference.screen_bytes
+    return int(screen(*coded, *laid, *asked, *kept.arguments()))
 
 
 def screen_floats(  # noqa: PLR0913 - rows, queries, what is kept, and the range

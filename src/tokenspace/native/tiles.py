@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tokenspace.errors import ShapeError
+from tokenspace.errors import DtypeError, ShapeError
 from tokenspace.native import door, reference_tiles
 from tokenspace.native.door import kernel
 
@@ -74,8 +74,8 @@ def all_pairs(
 
     Raises
     ------
-    ShapeError, DtypeError, ArgumentError
-        If the arrays do not fit, are of another type or their numbers not adjacent.
+    ShapeError, DtypeError
+        If the arrays do not fit or are of another type.
 
     Notes
     -----
@@ -89,9 +89,12 @@ def all_pairs(
     if shapes != [(count, d, COLUMNS), (m, n), (m,), (count * COLUMNS,)]:
         message = f"all_pairs(rows of shape {rows.shape}): panels, out and the two factors of shapes {shapes} do not fit"
         raise ShapeError(message)
+    types = [array.dtype.name for array in (rows, panels, out, *factors)]
+    if types != [*3 * ["float32"], *2 * ["float64"]]:
+        message = f"all_pairs takes float32 rows, panels and out, and float64 factors; seen {', '.join(types)}"
+        raise DtypeError(message)
     compiled = kernel("all_pairs")
     difference = term == "difference"
     if compiled is None:
         return reference_tiles.all_pairs(difference, rows, panels, *factors, limit, tiny, out)
-    strides: tuple[Any, Any] = rows.strides[0], out.strides[0]
-    return int(compiled(difference, rows, strides[0], m, panels, n, d, *factors, limit, tiny, out, strides[1]))
+    return int(compiled(difference, rows, rows.strides[0], m, panels, n, d, *factors, limit, tiny, out, out.strides[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from tokenspace.search.plan import KNOWN, Costs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
 ROWS, QUERIES, NARROW, WIDE = 4096, 240, 32, 512
 
@@ -72,34 +75,27 @@ def calibrate(rounds: int = 5) -> Costs:
         return Costs(**costs, **_of_screens(narrow, wide, seconds))
 
 
-def _of_screens(narrow: np.ndarray, wide: np.ndarray, seconds: Callable[[Callable[[], object]], float]) -> dict[str, float]:  # type: ignore[type-arg]
+def _of_screens(narrow: NDArray[np.float32], wide: NDArray[np.float32], seconds: Callable[..., float]) -> dict[str, float]:
     """Return the screens' costs: from rows of two widths follow the cost of a multiply-add and that of a key."""
     keys, numbers = QUERIES * ROWS, ROWS * WIDE
-    floats, codes, packing = [], [], 0.0
+    floats, codes = [], []
+    tile = native.screen_tile()
+    tiles = -(-QUERIES // tile)
+    kept = Kept.start(QUERIES, 1, 512)
+    kept.lower[:] = 3e38  # no row reaches it: only the screen itself is timed
     for rows in (narrow, wide):
-        d = rows.shape[1]
-        middle, packed = np.zeros(d), np.zeros((ROWS // 16, d, 16), dtype=np.float32)
-        packing = seconds(lambda rows=rows, middle=middle, packed=packed: native.pack_rows(rows, middle, packed))
-        terms = RowTerms(None, None, np.ones((ROWS // 256, 3), dtype=np.float32))
-        tiles = -(-QUERIES // native.screen_tile())
-        kept = Kept.start(QUERIES, 1, 512)
-        kept.lower[:] = 3e38  # no row reaches it: only the screen itself is timed
-        query, query_terms = np.ones((tiles, d, native.screen_tile()), np.float32), np.ones((tiles * native.screen_tile(), 3), np.float32)
-        screened = {"n": ROWS, "first": 0, "last": ROWS // 16}
-        floats.append(
-            seconds(
-                lambda packed=packed, terms=terms, query=query, query_terms=query_terms, kept=kept, screened=screened: native.screen_floats(
-                    packed, terms, 1e-6, query, query_terms, kept, **screened
-                )
-            )
-        )
-        coded = _coded(ROWS, d)
-        codes.append(seconds(lambda coded=coded, kept=kept: _screen_bytes(coded, kept)))
-    coding = seconds(lambda: native.code_rows(wide, np.zeros(WIDE), coded.base, coded.unit, coded, 0))
+        packed = np.zeros((ROWS // 16, rows.shape[1], 16), dtype=np.float32)
+        query = np.ones((tiles, rows.shape[1], tile), np.float32), np.ones((tiles * tile, 3), np.float32)
+        screen = partial(native.screen_floats, packed, _terms(ROWS), 1e-6, *query, kept)
+        floats.append(seconds(partial(screen, n=ROWS, first=0, last=ROWS // 16)))
+        codes.append(seconds(partial(_screen_bytes, _coded(ROWS, rows.shape[1]), kept)))
+    packing = seconds(partial(native.pack_rows, wide, np.zeros(WIDE), packed))
+    coded = _coded(ROWS, WIDE)
+    coding = seconds(partial(native.code_rows, wide, np.zeros(WIDE), coded.base, coded.unit, coded, 0))
     many = _coded(1 << 17, WIDE)  # 64 MB of codes: past the caches
     alone = Kept.start(1, 1, 512)
     alone.lower[:] = 3e38
-    reading = seconds(lambda: _screen_bytes(many, alone))
+    reading = seconds(partial(_screen_bytes, many, alone))
     slope = {name: (pair[1] - pair[0]) / (keys * (WIDE - NARROW)) for name, pair in (("floats", floats), ("bytes", codes))}
     return {
         "pack": 1e9 * packing / numbers,
@@ -112,6 +108,10 @@ def _of_screens(narrow: np.ndarray, wide: np.ndarray, seconds: Callable[[Callabl
     }
 
 
+def _terms(n: int) -> RowTerms:
+    return RowTerms(None, None, np.ones((-(-n // 256), 3), dtype=np.float32))
+
+
 def _coded(n: int, d: int) -> CodedRows:
     base = (int(np.float32(1).view(np.int32)) | 0xFFFFF) + 1 - (255 << 20)
     codes = np.full((n // 16, d // 4, 16, 4), 64, dtype=np.uint8)
@@ -121,6 +121,5 @@ def _coded(n: int, d: int) -> CodedRows:
 def _screen_bytes(rows: CodedRows, kept: Kept) -> None:
     tile, groups = native.screen_tile(), rows.codes.shape[1]
     tiles = -(-len(kept.count) // tile)
-    terms = RowTerms(None, None, np.ones((-(-len(rows.codes) // 16), 3), dtype=np.float32))
     query = np.zeros((tiles, groups, tile), dtype=np.int32), np.zeros(tiles * tile, np.int32), np.ones((tiles * tile, 5), np.float32)
-    native.screen_bytes(rows, terms, *query, kept, zero=0, first=0, last=len(rows.codes))
+    native.screen_bytes(rows, _terms(rows.n), *query, kept, zero=0, first=0, last=len(rows.codes))

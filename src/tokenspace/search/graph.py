@@ -83,7 +83,7 @@ def neighbour_graph(
             ids[start:stop], scores[start:stop] = found.ids, found.scores
         if out is not None:
             for array in (ids, scores):
-                array.flush()  # type: ignore[attr-defined] - a memory map
+                array.flush()
             _note(Path(out), {**job, "done": stop})
         if progress is not None:
             progress(stop, n)

@@ -59,13 +59,15 @@ class Costs:
     call: float
 
 
-# Measured by `calibrate` on one thread of a Zen 4 server, medians of five; each level with the kernels of that level.
-WIDE = Costs(0.42, 150, 0.040, 1.6, 0.5, 0.0100, 0.20, 0.7, 0.0040, 0.20, 0.04, 45_000, 250_000)
+# Measured by `calibrate` on one thread of a Zen 4 server, each level with its own kernels. `finish`, `code` and `scattered` are those of
+# tables larger than the caches: 8.4, 14 and 30 ms for 400,000 rows of 50 float32.
+WIDE = Costs(0.42, 75, 0.041, 2.5, 1.6, 0.0187, 0.11, 0.7, 0.0053, 0.25, 0.045, 80_000, 300_000)
 KNOWN = {
     "x86-64-v4-vnni": WIDE,
-    "x86-64-v4": replace(WIDE, bytes=0.0075),
-    "x86-64-v3": replace(WIDE, bytes=0.0100, floats=0.0105, bytes_key=0.35, floats_key=0.35),
-    "x86-64": replace(WIDE, finish=0.7, floats=0.085, floats_key=1.6, bytes=0.28, bytes_key=1.6, code=2.2, product=0.09),
+    "x86-64-v4": replace(WIDE, bytes=0.0096),
+    "x86-64-v3": replace(WIDE, bytes=0.0136, floats=0.032, bytes_key=0.46, floats_key=0.15, read=0.063),
+    "x86-64": replace(WIDE, finish=0.74, floats=0.077, floats_key=0.44, bytes=0.31, bytes_key=0.93, code=2.2, read=0.38),
+    "numpy": replace(WIDE, finish=4.5, scattered=170),
 }
 
 
@@ -86,7 +88,7 @@ class Plan:
     """
 
     path: PathName
-    seconds: dict[str, float]
+    seconds: dict[PathName, float]
     coding: float
     reason: str
 
@@ -99,7 +101,7 @@ class Plan:
         return "\n".join(lines)
 
 
-def expected(q: int, n: int, d: int, k: int, costs: Costs) -> dict[str, float]:
+def expected(q: int, n: int, d: int, k: int, costs: Costs) -> dict[PathName, float]:
     """Return the seconds that each path is expected to take on one thread, rows being coded already.
 
     Parameters
@@ -154,8 +156,8 @@ def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], code
         if saving > 0 and (coded or missed + saving >= coding):
             return Plan("bytes", seconds, coding, "cheapest" if coded else "worth coding the rows for")
         if saving > 0:
-            return Plan(path, seconds, coding, "cheapest until coding the rows pays")  # type: ignore[arg-type] - keys are paths
-    return Plan(path, seconds, coding, "cheapest")  # type: ignore[arg-type]
+            return Plan(path, seconds, coding, "cheapest until coding the rows pays")
+    return Plan(path, seconds, coding, "cheapest")
 
 
 @cache

@@ -222,8 +222,8 @@ class Screener:
                 )
                 state["from"] = chunk
             zero = chunk // 16
-            part = {"n": end - chunk, "first": at - zero, "last": last - zero}
-            return zero + native.screen_floats(packed, state["terms"], error, packed_queries, query_terms, kept, **part)
+            span = {"n": end - chunk, "first": at - zero, "last": last - zero}
+            return zero + native.screen_floats(packed, state["terms"], error, packed_queries, query_terms, kept, **span)
 
         chunks = [(at // 16, -(-min(at + step, stop) // 16)) for at in range(start, stop, step)]
         return self._settled(screen, k, start, chunks, np.ones(len(self._moved)), zero=lambda first: first * 16)
