@@ -13,9 +13,10 @@ enum {
     COLUMNS = 16,
     CHAIN = 16,
     CHUNK = 192,
-    GROUP = 256, /* columns that pass before the next chunk of the rows, which stays in the first-level cache */
+    GROUP = 512, /* columns that pass, in a cache of 1 MB, before the next rows do */
     VECTORS = COLUMNS / LANES,
     ROWS = LANES == 16 ? 12 : LANES == 8 ? 6 : 4,
+    LINES = ROWS * CHUNK / 16 / (GROUP / COLUMNS) + 1, /* of 16 numbers, fetched ahead beside each chunk of a panel */
 };
 
 /* part += the sums of one chain, the terms k..end. */
@@ -75,21 +76,32 @@ INLINE int finish(int difference, const wide *sums, double factor, const double 
     return lost;
 }
 
+/* ROWS rows with all panels of a group. While they pass, the rows after them are fetched: without that the kernel waits for them. */
+INLINE void add_group(int difference, const float *const *row, int64_t stride, const float *panels, int64_t n, int64_t d,
+                      wide sum[GROUP / COLUMNS][ROWS][2 * VECTORS])
+{
+    int64_t line = 0;
+    for (int64_t k = 0; k < d; k += CHUNK)
+        for (int64_t j = 0; j < n; j += COLUMNS) {
+            for (int64_t end = line + LINES; line < end; line++)
+                __builtin_prefetch((const char *)row[line % ROWS] + ROWS * stride + line / ROWS * 64);
+            add_chunk(difference, row, panels + j * d, k, k + CHUNK < d ? k + CHUNK : d, sum[j / COLUMNS]);
+        }
+}
+
 INLINE int64_t tile(int difference, const float *rows, int64_t stride, int64_t m, const float *panels, int64_t n, int64_t d,
                     const double *row_factors, const double *factors, double limit, double tiny, char *out, int64_t out_stride)
 {
     int64_t lost = 0;
-    for (int64_t i = 0; i < m; i += ROWS) {
-        const float *row[ROWS];
-        for (int r = 0; r < ROWS; r++) /* where fewer are left, the last one again */
-            row[r] = (const float *)((const char *)rows + (i + r < m ? i + r : m - 1) * stride);
-        for (int64_t first = 0; first < n; first += GROUP) {
-            wide sum[GROUP / COLUMNS][ROWS][2 * VECTORS];
+    for (int64_t first = 0; first < n; first += GROUP)
+        for (int64_t i = 0; i < m; i += ROWS) {
             int64_t last = first + GROUP < n ? first + GROUP : n;
+            const float *row[ROWS];
+            wide sum[GROUP / COLUMNS][ROWS][2 * VECTORS];
+            for (int r = 0; r < ROWS; r++) /* where fewer are left, the last one again */
+                row[r] = (const float *)((const char *)rows + (i + r < m ? i + r : m - 1) * stride);
             memset(sum, 0, sizeof sum);
-            for (int64_t k = 0; k < d; k += CHUNK)
-                for (int64_t j = first; j < last; j += COLUMNS)
-                    add_chunk(difference, row, panels + j * d, k, k + CHUNK < d ? k + CHUNK : d, sum[(j - first) / COLUMNS]);
+            add_group(difference, row, stride, panels + first * d, last - first, d, sum);
             for (int64_t r = 0; r < ROWS && i + r < m; r++)
                 for (int64_t j = first; j < last; j += COLUMNS) {
                     float line[COLUMNS];
@@ -101,7 +113,6 @@ INLINE int64_t tile(int difference, const float *rows, int64_t stride, int64_t m
                         memcpy(place, line, (size_t)(n - j) * sizeof *line);
                 }
         }
-    }
     return lost;
 }
 

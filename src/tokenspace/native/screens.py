@@ -13,6 +13,8 @@ from tokenspace.native.door import kernel
 from tokenspace.native.sums import TYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 BLOCK, PANEL = 16, 16
@@ -208,7 +210,7 @@ def screen_bytes(  # noqa: PLR0913 - rows, queries, what is kept, and the range
     coded = rows.codes, rows.scales, rows.residuals
     laid = terms.factor, terms.addend, terms.reach, rows.n, groups, rows.base, rows.unit
     asked = zero, first, last, query_codes, offset, query_terms, len(kept.count)
-    screen = kernel("screen_bytes") or reference.screen_bytes
+    screen: Callable[..., int] = kernel("screen_bytes") or reference.screen_bytes
     return int(screen(*coded, *laid, *asked, *kept.arguments()))
 
 
