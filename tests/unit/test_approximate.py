@@ -123,6 +123,13 @@ def test_one_thread_builds_the_same_graph_again(engine):
     np.testing.assert_array_equal(first.ids, second.ids)
 
 
+def test_no_row_is_lost_in_a_graph_that_several_threads_were_to_build(engine):
+    matrix = gaussian(3000)
+    for _ in range(3):
+        found = Approximate(matrix, "euclidean", engine=engine, threads=2).search(matrix[:1], k=3000, breadth=3100)
+        assert (found.ids >= 0).all()
+
+
 def test_a_saved_graph_is_taken_up_for_its_own_matrix_alone(engine, tmp_path):
     matrix = gaussian()
     matrix[5] = 0

@@ -48,7 +48,7 @@ class Approximate:
         Must not change while the search is in use.
     measure : "euclidean", "inner_product" or "cosine", default "cosine"
     engine : "faiss" or "usearch", default "faiss"
-        The library; extra ``[ann]`` installs both.
+        The library; extra ``[ann]`` installs both. usearch builds on one thread whatever `threads` says, because of a fault of its own.
     links : int, default 16
         Links a row keeps: more find more, and take memory and time.
     effort : int, default 128

@@ -1,0 +1,168 @@
+"""Vocabulary extension: a step on the new rows, on a tied head; resizing in memory; extending a file.
+
+Batch 8 x 128, a tenth of the ids new, 100 new rows; AdamW, learning rate 1e-3, weight decay 0.01, unless a method's name says otherwise.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from measuring import Peak, random_rows, sha256, state_bytes, timed
+from peers import ours, peft_tokens, plain_torch, transformers_resize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NEW, BATCH, LENGTH, SHARE = 100, 8, 128, 0.1
+SIZES = {
+    "30522x384": (30_522, 384, torch.float32, 20),
+    "50257x768": (50_257, 768, torch.float32, 10),
+    "256000x2048-bf16": (256_000, 2048, torch.bfloat16, 3),
+    "1000000x384": (1_000_000, 384, torch.float32, 5),
+}
+"""Rows, numbers a row, type, and steps measured: MiniLM, GPT-2, Gemma; and a million rows, to see whether a cost grows with them."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to do, and who does it; `peer` is whom the ratio is taken to."""
+
+    peer: str
+    sizes: tuple[str, ...]
+    methods: dict[str, Callable[..., Any]]
+    run: Callable[[Callable[..., Any], str], dict[str, Any]]
+
+    def measure(self, size: str, method: str) -> dict[str, Any]:
+        """Measure one method."""
+        torch.manual_seed(0)
+        return self.run(self.methods[method], size)
+
+
+def step(make: Callable[..., Any], size: str) -> dict[str, Any]:
+    """Forward, backward and optimiser step of an embedding under a squared loss."""
+    n, d, dtype, steps = SIZES[size]
+    random = torch.Generator().manual_seed(1)
+    ids = torch.randint(0, n, (BATCH, LENGTH), generator=random)
+    new = torch.rand(BATCH, LENGTH, generator=random) < SHARE
+    ids = torch.where(new, torch.randint(n, n + NEW, (BATCH, LENGTH), generator=random), ids)
+    wanted = (torch.randn(BATCH, LENGTH, d, generator=random) * 0.02).to(dtype)
+    rows = torch.randn(NEW, d, generator=random) * 0.02
+    trained = make(random_rows(n, d, dtype), rows.to(dtype))
+    before = sha256(trained.old_rows())
+    with Peak() as peak:
+
+        def once() -> float:
+            loss = ((trained.module(ids) - wanted).float() ** 2).mean() * 1000
+            loss.backward()
+            trained.optimiser.step()
+            trained.optimiser.zero_grad(set_to_none=True)
+            return float(loss.detach())
+
+        cpu, wall, losses = timed(once, steps, warm=2)
+    identical = before == sha256(trained.old_rows())
+    error = f"old rows {'identical' if identical else 'CHANGED'}"
+    return {
+        "cpu_ms": cpu,
+        "wall_ms": wall,
+        "peak_mb": peak.megabytes,
+        "state_mb": state_bytes(trained.optimiser) / 1e6,
+        "sha256_before": before,
+        "sha256_after": sha256(trained.old_rows()),
+        "losses": losses,
+        "error": f"{error}, loss {losses[3]:.5f} at step 4",
+    }
+
+
+def head(make: Callable[..., Any], size: str) -> dict[str, Any]:
+    """Do the same with a tied output head: cross-entropy over all tokens at 1,024 places, no layer between."""
+    n, d, dtype, _ = SIZES[size]
+    random = torch.Generator().manual_seed(1)
+    ids = torch.randint(0, n + NEW, (BATCH, LENGTH), generator=random)
+    wanted = torch.randint(0, n + NEW, (BATCH, LENGTH), generator=random)
+    trained = make(random_rows(n, d, dtype), (torch.randn(NEW, d, generator=random) * 0.02).to(dtype))
+    before = sha256(trained.old_rows())
+    with Peak() as peak:
+
+        def once() -> float:
+            loss = trained.loss(ids, wanted)
+            loss.backward()
+            trained.optimiser.step()
+            trained.optimiser.zero_grad(set_to_none=True)
+            return float(loss.detach())
+
+        cpu, wall, losses = timed(once, 3, warm=1)
+    identical = "identical" if before == sha256(trained.old_rows()) else "CHANGED"
+    shown = " ".join(f"{loss:.5f}" for loss in losses)
+    return {
+        "cpu_ms": cpu,
+        "wall_ms": wall,
+        "peak_mb": peak.megabytes,
+        "state_mb": state_bytes(trained.optimiser) / 1e6,
+        "error": f"old rows {identical}, losses {shown}",
+    }
+
+
+def resize(make: Callable[..., Any], size: str) -> dict[str, Any]:
+    """100 rows more."""
+    n, d, dtype, _ = SIZES[size]
+    old = random_rows(n, d, dtype)
+    work = make(old)
+    with Peak() as peak:
+        cpu, wall, results = timed(work, 1)
+    different = len(torch.unique(results[0].float(), dim=0))
+    return {"cpu_ms": cpu, "wall_ms": wall, "peak_mb": peak.megabytes, "error": f"{different} different rows of {NEW}"}
+
+
+def write(make: Callable[..., Any], size: str) -> dict[str, Any]:
+    """100 rows more in a model folder on disk."""
+    n, d, dtype, _ = SIZES[size]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, "model")
+        transformers_resize.save_model(folder, random_rows(n, d, dtype))
+        work = make(folder, Path(scratch, "bigger"), NEW)
+        with Peak() as peak:
+            cpu, wall, _ = timed(work, 1)
+        same = transformers_resize.same_rows(folder, Path(scratch, "bigger"), n)
+    return {"cpu_ms": cpu, "wall_ms": wall, "peak_mb": peak.megabytes, "error": f"old rows {'identical' if same else 'CHANGED'}"}
+
+
+TASKS = {
+    "step": Task(
+        "peft",
+        tuple(SIZES),
+        {
+            "peft": peft_tokens.layer,
+            "tokenspace": ours.layer,
+            "sparse-filter": plain_torch.sparse_filter,
+            "full": plain_torch.full,
+            "hook-mask": plain_torch.hook_mask,
+            "hook-mask-no-decay": plain_torch.hook_mask_no_decay,
+        },
+        step,
+    ),
+    "tied-head": Task(
+        "peft", ("50257x768",), {"peft": peft_tokens.tied, "tokenspace": ours.tied, "tokenspace-logits": ours.tied_logits}, head
+    ),
+    "resize": Task(
+        "transformers-mean-resizing",
+        ("30522x384", "256000x2048-bf16"),
+        {
+            "transformers-mean-resizing": transformers_resize.mean_resizing,
+            "transformers-noise": transformers_resize.noise,
+            "tokenspace-mean": ours.rows_by("mean"),
+            "tokenspace-sample": ours.rows_by("sample"),
+            "tokenspace-layer-sample": ours.layer_by("sample"),
+        },
+        resize,
+    ),
+    "write": Task(
+        "load-cat-save",
+        ("30522x384", "256000x2048-bf16"),
+        {"load-cat-save": transformers_resize.load_cat_save, "tokenspace": ours.extend_on_disk},
+        write,
+    ),
+}

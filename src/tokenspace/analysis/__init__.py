@@ -1,0 +1,1 @@
+"""What a finished table is like: rows that cannot be told apart."""

@@ -1,0 +1,1 @@
+"""Training: the rows that a vocabulary was extended by."""
