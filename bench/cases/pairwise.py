@@ -34,6 +34,8 @@ FLOOR = "sgemm"
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numkong")
 SLOW = {"scipy euclidean": 500}
 """Methods that get so many rows of x only; their times are scaled up."""
+PAUSE = 0.1
+"""Seconds before each call: BLAS's threads wait in a loop for some time after a product, at the next method's expense."""
 SMALL = 500
 """Rows in the tables that errors are taken from, at most."""
 
@@ -112,9 +114,8 @@ def main(arguments: list[str]) -> None:
     runs = {threads: timed(methods, options, threads) for threads in options.threads}
     for threads, times in runs.items():
         floor = {clock: statistics.median(times[FLOOR][clock]) for clock in ("cpu", "wall")}
-        print(
-            f"\n{options.rows} x {options.rows}, d = {options.d}, {threads} thread(s): medians of {options.repeats}; load {os.getloadavg()[0]:.1f}"
-        )
+        size = f"{options.rows} x {options.rows}, d = {options.d}"
+        print(f"\n{size}, {threads} thread(s): medians of {options.repeats}; load {os.getloadavg()[0]:.1f}")
         print(f"{'':34}{'CPU ms':>9}{'wall ms':>9}{'x sgemm':>9}{'(wall)':>8}{'(least)':>9}   largest error: A, B, C, D")
         for name in methods:
             cpu, wall = (statistics.median(times[name][clock]) for clock in ("cpu", "wall"))
@@ -156,6 +157,7 @@ def timed(methods: dict[str, tuple[str, Method]], options: argparse.Namespace, t
         for repeat in range(options.repeats + 1):
             for name, (_, method) in methods.items():
                 some = x[: SLOW.get(name, len(x))]
+                time.sleep(PAUSE)
                 cpu, wall = time.process_time(), time.perf_counter()
                 method(some, y, threads)
                 spent = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
