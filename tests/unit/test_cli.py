@@ -329,7 +329,7 @@ def test_doctor_reports_what_the_installation_is_made_of() -> None:
 
 
 def test_doctor_names_what_is_broken_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tokenspace.cli import doctor  # noqa: PLC0415 - the module, for its sections
+    from tokenspace.cli import doctor
 
     def broken() -> dict[str, Any]:
         message = "cannot load libopenblas"
@@ -403,8 +403,8 @@ def test_bytes_that_are_not_utf8_are_kept_on_request(tmp_path: Path) -> None:
 
 
 def test_the_choices_of_format_are_the_formats() -> None:
-    from tokenspace.cli.convert import DTYPES, FORMATS  # noqa: PLC0415 - the names it spells out
-    from tokenspace.rows import FLOATS  # noqa: PLC0415
+    from tokenspace.cli.convert import DTYPES, FORMATS
+    from tokenspace.rows import FLOATS
 
     assert tuple(known.name for known in ts.formats.FORMATS) == FORMATS
     assert FLOATS == DTYPES
