@@ -46,7 +46,7 @@ _HOME = {
     "pairwise_blocks": "all_pairs",
     "save": "formats",
     "search": "",
-    "torch": "",
+    "torch": "",  # not in __all__: `from tokenspace import *` must not need PyTorch
 }
 
 __all__ = [
@@ -74,7 +74,6 @@ __all__ = [
     "pairwise_blocks",
     "save",
     "search",
-    "torch",
 ]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tokenspace import extension, onehot
-from tokenspace.errors import ArgumentError, ShapeError, TokenError, ZeroVectorError
+from tokenspace.errors import ArgumentError, ShapeError, ZeroVectorError
+from tokenspace.expressions import split
 from tokenspace.immutable import Immutable
 from tokenspace.measures import norms
 from tokenspace.neighbours import Neighbours
@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from tokenspace.extension import Proof
+    from tokenspace.extension import Donor, Proof
     from tokenspace.measures import Measure
-
-SIGN = re.compile(r"(?:^| )([+-]) ")
-"""A plus or minus that stands alone between spaces (or first); signs inside a token, as in "x-ray", are its own."""
 
 
 class EmbeddingTable(Immutable):
@@ -291,17 +288,8 @@ class EmbeddingTable(Immutable):
         TokenError
             If a sign lacks its token.
         """
-        pieces = [] if expression in self.vocabulary else SIGN.split(expression)
-        if len(pieces) <= 1:
-            return self.vocabulary.ids([expression]), np.ones(1)
-        tokens, signs = pieces[2::2], [1.0 if sign == "+" else -1.0 for sign in pieces[1::2]]
-        if pieces[0]:
-            tokens, signs = [pieces[0], *tokens], [1.0, *signs]
-        if "" in (token.strip() for token in tokens):
-            message = f"the expression {expression!r} lacks a token beside a sign"
-            raise TokenError(message, hint='write it as in "king - man + woman"')
-        stripped = [token if token in self.vocabulary else token.strip() for token in tokens]
-        return self.vocabulary.ids(stripped), np.array(signs)
+        tokens, signs = split(expression, self.vocabulary)
+        return self.vocabulary.ids(tokens), np.array(signs)
 
     def nearest(
         self,
@@ -392,15 +380,30 @@ class EmbeddingTable(Immutable):
         """
         return norms(self.matrix)
 
-    def extend(self, tokens: Iterable[str], init: str | ArrayLike = "subtoken-mean", *, seed: int = 0) -> EmbeddingTable:
+    def extend(
+        self,
+        tokens: Iterable[str],
+        init: str | ArrayLike = "subtoken-mean",
+        *,
+        parts: Sequence[Sequence[str | int]] | None = None,
+        donor: Donor | None = None,
+        terms: int | None = None,
+        seed: int = 0,
+    ) -> EmbeddingTable:
         """Return a table with new tokens after the old ones, whose rows' bytes are untouched (the lecture's 4.5).
 
         Parameters
         ----------
         tokens : iterable of m str
         init : str or array of shape (m, d), default "subtoken-mean"
-            The new rows, or how they start: "subtoken-mean", "mean", "sample" or "zeros", as `tokenspace.extension.new_rows` says.
-            The subtokens of a token are the words in it that have a row, else the longest pieces of it that have one.
+            The new rows, or how they start: one of `tokenspace.extension.INITIALISERS`, as `tokenspace.extension.new_rows` says.
+        parts : sequence of m sequences of str and int, optional
+            What each new token starts from: the tokens copied, described by, or averaged. For "subtoken-mean" it may be left out: then
+            the words in a token that have a row, else the longest pieces of it that have one (`subtokens`).
+        donor : tokenspace.extension.Donor, optional
+            Another table, for "neighbours" and "omp".
+        terms : int, optional
+            Rows that "neighbours" or "omp" combine at the most.
         seed : int, default 0
             For "sample".
 
@@ -425,8 +428,10 @@ class EmbeddingTable(Immutable):
         """
         added = list(tokens) if not isinstance(tokens, str) else [tokens]
         vocabulary = self.vocabulary.extend(added)
-        parts = [self.subtokens(token) for token in added] if isinstance(init, str) and init == "subtoken-mean" else None
-        rows = extension.new_rows(self.matrix, len(added), init=init, parts=parts, seed=seed)
+        ids = None if parts is None else [self.rows(list(part)) for part in parts]
+        if ids is None and isinstance(init, str) and init == "subtoken-mean":
+            ids = [self.subtokens(token) for token in added]
+        rows = extension.new_rows(self.matrix, len(added), init=init, parts=ids, donor=donor, terms=terms, seed=seed)
         return EmbeddingTable.mapped(vocabulary, np.concatenate([self.matrix, rows]))
 
     def proof(self, older: EmbeddingTable) -> Proof:
