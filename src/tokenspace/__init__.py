@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokenspace import checkpoint, errors, extension, formats, measures, native, search, torch
+    from tokenspace import checkpoint, errors, extension, formats, measures, native, search
     from tokenspace.all_pairs import pairwise, pairwise_blocks
     from tokenspace.errors import TokenspaceError
     from tokenspace.formats import convert, open, save  # noqa: A004 - ts.open opens a table

@@ -228,7 +228,7 @@ class EmbeddingTable(Immutable):
         Raises
         ------
         ShapeError, DtypeError
-            As `tokenspace.onehot.linear`, which this is.
+            As `tokenspace.onehot.linear`.
 
         Examples
         --------
@@ -372,12 +372,7 @@ class EmbeddingTable(Immutable):
         return vectors.reshape(-1, self.d), None, vectors.ndim == 1
 
     def norms(self) -> NDArray[np.float64]:
-        """Return the rows' Euclidean lengths.
-
-        Returns
-        -------
-        array of shape (n,), float64
-        """
+        """Return the rows' Euclidean lengths, of shape (n,), float64."""
         return norms(self.matrix)
 
     def extend(
