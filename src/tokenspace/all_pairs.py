@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from tokenspace.measures import Measure
-    from tokenspace.tiles import Progress
+    from tokenspace.tiles import Progress, Sums
 
 SMALL_INTEGERS = {"int8", "uint8", "int16", "uint16"}
 """Integers that float32 holds exactly, whatever they are: each tile converts its own."""
@@ -37,6 +37,7 @@ def pairwise(
     measure: Measure = "euclidean",
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
+    sums: Sums = "float64",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> NDArray[Any]:
@@ -52,6 +53,8 @@ def pairwise(
         Where the result is written, a memory-mapped file perhaps.
     dtype : float32 or float64, optional
         Of the result. Left out, that of `out`, else float64 where x or y is float64, float32 otherwise.
+    sums : "float64" or "float32", default "float64"
+        What inner products and cosines are summed in; float32 is some three times as fast, and right next to ``|u| |v|`` only.
     threads : int, optional
         Default: as many as CPUs this process may use. The result has the same bits for any number.
     progress : callable, optional
@@ -82,22 +85,24 @@ def pairwise(
     -----
     How far a result may be from the exact value, whatever the rows and however large d is, rounding to the result's type included:
 
-    ========  ======================  ============================  ======================
-    result    Euclidean distance      inner product                 cosine
-    ========  ======================  ============================  ======================
-    float32   16·2^-24 of itself      28·2^-24 of ``|u| |v|``       28·2^-24
-    float64   about d·1e-13 of it     about d·2^-53 of that         about d·2^-53
-    ========  ======================  ============================  ======================
+    ==================  ====================  ========================  ==================
+    result, sums        Euclidean distance    inner product             cosine
+    ==================  ====================  ========================  ==================
+    float32             16·2^-24 of itself    2^-24 of itself (*)       2^-24 of itself (*)
+    float32, float32    16·2^-24 of itself    28·2^-24 of ``|u| |v|``   28·2^-24
+    float64             about d·1e-13 of it   d·2^-53 of ``|u| |v|``    d·2^-53
+    ==================  ====================  ========================  ==================
 
-    that is 9.6e-7 and 1.7e-6; errors seen are a tenth of the first and a fiftieth of the second. Near duplicates and rows far from the
-    origin are no exception: in float32 distances are taken from the differences, never from the identity (12).
+    (*) and what float64 sums may be off by, d·2^-53 of ``|u| |v|``. 16·2^-24 is 9.6e-7 and 28·2^-24 is 1.7e-6; errors seen are a tenth
+    and a fiftieth of that. Near duplicates and rows far from the origin are no exception: in float32 distances are taken from the
+    differences, never from the identity (12).
 
-    The vice: a product that is small next to ``|u| |v|``, of rows almost orthogonal, is right next to their lengths and not next to
-    itself, and so is a cosine near 0. No sum in float32 can give more; ``dtype="float64"`` does, in about three times the time.
+    The vice of ``sums="float32"``: a product that is small next to ``|u| |v|``, of rows almost orthogonal, is right next to their lengths
+    and not next to itself, and so is a cosine near 0.
 
-    A float32 result depends on its two rows alone, not on those beside them, and has the same bits on every processor that multiplies
-    and adds in one instruction (x86 since 2013, ARM), given compiled kernels. Elsewhere, for float64 results, where x or y is float64,
-    and around rows whose largest number is outside 2^-40..2^50, the work is done in float64 and the last bits are the BLAS library's.
+    A float32 distance, and what is summed in float32, depends on its two rows alone, not on those beside them, and has the same bits on
+    every processor that multiplies and adds in one instruction (x86 since 2013, ARM), given compiled kernels. Elsewhere, for other
+    sums, and around rows whose largest number is outside 2^-40..2^50, the work is done in float64 and the last bits are BLAS's.
 
     Time O(q·n·d). Neither table is copied whole, whatever its type: beyond the result, memory is about 20 MB, in float64 30 MB a thread.
     Memory-mapped tables may be larger than memory; they are read once to find what is not finite.
@@ -112,7 +117,7 @@ def pairwise(
     array([[0., 5.],
            [5., 0.]], dtype=float32)
     """
-    pairs = _pairs("pairwise", x, y, measure, threads)
+    pairs = _pairs("pairwise", x, y, measure, sums, threads)
     shape = len(pairs.x), len(pairs.y)
     if out is None:
         out = np.empty(shape, dtype=pairs.result_type(dtype))
@@ -130,6 +135,7 @@ def pairwise_blocks(
     measure: Measure = "euclidean",
     rows: int | None = None,
     dtype: DTypeLike | None = None,
+    sums: Sums = "float64",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[slice, NDArray[Any]]]:
@@ -137,7 +143,7 @@ def pairwise_blocks(
 
     Parameters
     ----------
-    x, y, measure, dtype, threads, progress
+    x, y, measure, dtype, sums, threads, progress
         As for `pairwise`. Both tables may be memory-mapped and larger than memory.
     rows : int, optional
         Rows of x in a block; left out, as many as make 256 MB of float32. More are faster: each block reads all of y.
@@ -167,7 +173,7 @@ def pairwise_blocks(
     0 2 [0. 5.]
     2 3 [10.]
     """
-    pairs = _pairs("pairwise_blocks", x, y, measure, threads)
+    pairs = _pairs("pairwise_blocks", x, y, measure, sums, threads)
     if rows is not None and rows < 1:
         message = f"rows must be at least 1; seen {rows}"
         raise ArgumentError(message)
@@ -184,9 +190,12 @@ def _blocks(pairs: Pairs, step: int, kind: np.dtype[Any], tally: Tally) -> Itera
         yield part, block
 
 
-def _pairs(caller: str, x: ArrayLike, y: ArrayLike | None, measure: Measure, threads: int | None) -> Pairs:
+def _pairs(caller: str, x: ArrayLike, y: ArrayLike | None, measure: Measure, sums: Sums, threads: int | None) -> Pairs:
     """Hold what both calls take against what they can take."""
     check_measure(measure)
+    if sums not in {"float64", "float32"}:
+        message = f"sums must be float64 or float32; seen {sums!r}"
+        raise ArgumentError(message)
     a = _table(x, "x")
     b = a if y is None else _table(y, "y")
     if a.shape[1] != b.shape[1]:
@@ -195,7 +204,7 @@ def _pairs(caller: str, x: ArrayLike, y: ArrayLike | None, measure: Measure, thr
     for rows, name in ((a, "x"), (b, "y"))[: 1 + (b is not a)]:
         if rows.dtype.kind not in "iu":
             check_finite(rows, name)
-    return Pairs(measure, a, b, local.thread_count(threads))
+    return Pairs(measure, a, b, local.thread_count(threads), sums)
 
 
 def _table(values: ArrayLike, name: str) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokenspace.measures import Measure
 
     Progress = Callable[[int, int], object]
+    Sums = Literal["float64", "float32"]
     Corner = tuple[slice, slice]
 
 SMALLEST, LARGEST = 2.0**-40, 2.0**50
@@ -115,12 +116,15 @@ class Pairs:
     x, y : arrays of shapes (q, d) and (n, d)
         Any float type, or integers that float32 holds. The same object where a table is measured with itself.
     threads : int
+    sums : "float64" or "float32"
+        What products are summed in where the result is float32; such distances are taken from differences either way.
     """
 
     measure: Measure
     x: NDArray[Any]
     y: NDArray[Any]
     threads: int
+    sums: Sums = "float64"
 
     def result_type(self, dtype: DTypeLike | None) -> np.dtype[Any]:
         """Return the type of the result: `dtype`, or what the tables ask for where it is None.
@@ -151,7 +155,7 @@ class Pairs:
             If a result is too large for its type.
         """
         doubles = np.float64 in {self.x.dtype.type, self.y.dtype.type, out.dtype.type}
-        narrow = not doubles and native.fuses()
+        narrow = not doubles and native.fuses() and (self.measure == "euclidean" or self.sums == "float32")
         halved = self.x is self.y and len(out) == len(self.y)
         cell = cell_size("float32" if narrow else "float64", self.x.shape[1], halved=halved)
         step = -(-PREPARED // (self.x.shape[1] * cell[0])) * cell[0]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from functools import partial
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from tokenspace import MEASURES, cosine, euclidean, inner_product, pairwise, pairwise_blocks
+import tokenspace as ts
+from tokenspace import MEASURES, cosine, euclidean, inner_product, native
 from tokenspace.errors import ArgumentError, DtypeError, NotFiniteError, ShapeError
 
+# Most tests here are of float32 sums, the arithmetic that has more to go wrong; the default's own are marked by `ts.`.
+pairwise, pairwise_blocks = partial(ts.pairwise, sums="float32"), partial(ts.pairwise_blocks, sums="float32")
 BY_NAME = {"euclidean": euclidean, "inner_product": inner_product, "cosine": cosine}
 UNIT = 2.0**-24
 """Float32's rounding."""
@@ -316,3 +320,19 @@ def test_fortran_order_and_strides_and_foreign_byte_order_change_nothing():
         np.testing.assert_array_equal(pairwise(same), expected)
     np.testing.assert_array_equal(pairwise(x, np.broadcast_to(x[:1], (30, 8))), np.repeat(expected[:, :1], 30, axis=1))
     np.testing.assert_array_equal(pairwise(x, x[::-1]), expected[:, ::-1])
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("seed", range(3))
+def test_by_default_each_result_is_within_1e6_of_itself_orthogonal_rows_too(measure, seed, native_level):
+    x, y = (np.random.default_rng([seed, i]).standard_normal((90, 384)).astype(np.float32) for i in range(2))
+    wanted = exact(measure, x, y)
+    np.testing.assert_allclose(ts.pairwise(x, y, measure=measure), wanted, rtol=1e-6)
+    if measure != "euclidean" and native.fuses():
+        fast = pairwise(x, y, measure=measure)
+        assert np.abs(fast / wanted - 1).max() > 1e-6  # which float32 sums could not promise
+
+
+def test_sums_of_another_kind_are_refused():
+    with pytest.raises(ArgumentError, match="sums"):
+        ts.pairwise([[1.0]], sums="float16")
