@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -114,14 +113,12 @@ NPZ: dict[str, tuple[bytes, type[errors.FileContentError], str]] = {
 def check(error: type[errors.FileContentError], says: str, path: Path, **options: Any) -> None:
     size = path.stat().st_size
     tracemalloc.start()
-    begin = time.perf_counter()
     try:
         with pytest.raises(error, match=says):
             ts.open(path, **options)
         assert tracemalloc.get_traced_memory()[1] < 8 * size + (4 << 20)
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - begin < 5
     assert not Path("attacked").exists()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pickle
 import struct
-import time
 import tracemalloc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -137,7 +136,6 @@ def test_a_bad_file_gets_its_named_error_with_its_place(case: Case, tmp_path: Pa
     path = tmp_path / "table.any"
     path.write_bytes(case.content)
     tracemalloc.start()
-    begin = time.perf_counter()
     try:
         with pytest.raises(case.error) as caught:
             ts.open(path, format=case.format, threads=1)
@@ -150,7 +148,6 @@ def test_a_bad_file_gets_its_named_error_with_its_place(case: Case, tmp_path: Pa
         assert words in str(error)
     assert case.line is None or error.line == case.line
     assert case.offset is None or error.offset == case.offset
-    assert time.perf_counter() - begin < 5
     assert peak < 8 * len(case.content) + (4 << 20)
     assert [entry.name for entry in tmp_path.iterdir()] == ["table.any"]
 

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -60,12 +59,10 @@ def test_the_readme_shows_what_the_commands_print() -> None:
             assert exact in shown
 
 
-def test_the_tour_is_quick_and_draws_the_readmes_picture(tmp_path: Path) -> None:
+def test_the_tour_draws_the_readmes_picture(tmp_path: Path) -> None:
     run("info")  # converts the table where this is its first use
     picture = tmp_path / "tour.svg"
-    start = time.perf_counter()
     shown = run("tour", "--out", str(picture))
-    assert time.perf_counter() - start < 10  # 1.3 s on two cores
     assert "The same bits: yes" in shown
     assert "400,000 old rows identical" in shown
     assert picture.read_text(encoding="utf-8") == (ROOT / "docs/pictures/tour.svg").read_text(encoding="utf-8")

@@ -127,9 +127,13 @@ def test_glove_is_all_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     stored = np.load(Path(spec.submodule_search_locations[0], "data", "glove_6B_50d_emb.npy"), mmap_mode="r")
     assert all(np.array_equal(stored[i : i + 50_000], table.matrix[i : i + 50_000]) for i in range(0, 400_000, 50_000))
 
-    seconds = []
+    opening, reading = [], []
     for _ in range(5):
         begin = time.perf_counter()
-        ts.open("glove-6b-50d")["king"]
-        seconds.append(time.perf_counter() - begin)
-    assert min(seconds) < 0.05  # 3 ms on an idle machine
+        again = ts.open("glove-6b-50d")
+        again["king"]
+        opened = time.perf_counter()
+        again.matrix.copy()
+        opening.append(opened - begin)
+        reading.append(time.perf_counter() - opened)
+    assert min(opening) < min(reading)  # 3 ms against 30: opening reads no rows
