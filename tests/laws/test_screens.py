@@ -163,5 +163,7 @@ def test_arguments_that_do_not_fit_are_refused():
         Exact(matrix, path="magic")
     with pytest.raises(ArgumentError, match="path"):
         Exact(matrix * np.float32(1e20), path="bytes")
+    with pytest.raises(ShapeError, match="codes of 40 rows"):
+        Exact(matrix[:30], codes=Exact(matrix).code())
     with pytest.raises(ArgumentError, match="cannot be coded"):
         Exact(matrix * np.float32(1e20)).code()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenspace.errors import ArgumentError, OutputError
+from tokenspace.formats.replacement import settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +127,7 @@ def _put_in_place(beside: Path, target: Path) -> None:
             old.rename(target)
             raise
         shutil.rmtree(old, ignore_errors=True)
-    _sync(target.parent)
+    settle(target.parent)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -138,16 +139,7 @@ def _exchange(one: Path, other: Path) -> bool:
 def _settle(folder: Path) -> None:
     """Force the names in a folder to disk; the files' bytes are there already."""
     for path, _, _ in os.walk(folder):
-        _sync(Path(path))
-
-
-def _sync(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        settle(Path(path))
 
 
 def _free(folder: Path) -> str:

@@ -61,7 +61,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    _settle(target.parent)
+    settle(target.parent)
 
 
 def _replaceable_mode(target: Path) -> int | None:
@@ -77,8 +77,8 @@ def _replaceable_mode(target: Path) -> int | None:
     return stat.S_IMODE(mode)
 
 
-def _settle(folder: Path) -> None:
-    """Force the renaming to disk, where the system lets a folder be opened."""
+def settle(folder: Path) -> None:
+    """Force the names in a folder to disk, where the system lets a folder be opened."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -169,6 +169,10 @@ class Exact:
             message = f"path must be auto or one of {', '.join(self._usable)} for this matrix here; seen {path!r}"
             raise ArgumentError(message, hint="" if path in PATHS else f"the paths are {', '.join(PATHS)}")
         self._path = path
+        blocks, groups = -(-len(self.matrix) // 16), -(-self.matrix.shape[1] // 4)
+        if codes is not None and (codes[0].codes.shape[:2] != (blocks, groups) or codes[0].n != len(self.matrix)):
+            message = f"codes of {codes[0].n:,} rows, {codes[0].codes.shape}, are not those of a matrix of shape {self.matrix.shape}"
+            raise ShapeError(message, hint="make them with .code() of a search of this matrix")
         self._codes = codes
         self._frame: Frame | None = None
         self._missed = 0.0
@@ -323,9 +327,11 @@ class Exact:
                 self._codes = code(self.matrix, middle, largest, self._run), middle
             return self._codes
 
-    def _framed(self, middle: NDArray[np.float64]) -> Frame:
+    def _framed(self, middle: NDArray[np.float64] | None) -> Frame:
+        """Return the rows as the screens see them from `middle`, which codes bring along; None for the point they have now, or any."""
         with self._lock:
-            if self._frame is None or not np.array_equal(self._frame.middle, middle):
+            if self._frame is None or not (middle is None or np.array_equal(self._frame.middle, middle)):
+                middle = middle_of(self.matrix) if middle is None else middle
                 self._frame = Frame.of(self.matrix, self.measure, self._lengths, middle)
             return self._frame
 
@@ -397,7 +403,7 @@ class Exact:
             parts = [(*found, unseen) for found in self._run(lambda part: product.search_rows(self.matrix, keys, k, *part))]
         else:
             codes = self.code() if path == "bytes" else None
-            screener = Screener(self.matrix, keys, self._framed(middle_of(self.matrix) if codes is None else codes[1]))
+            screener = Screener(self.matrix, keys, self._framed(None if codes is None else codes[1]))
             if codes is None:
                 parts = self._run(lambda part: screener.by_floats(k, *part))
             else:
