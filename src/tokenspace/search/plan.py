@@ -39,7 +39,7 @@ class Costs:
     code, bytes, bytes_key : float
         One number coded; one multiply-add of the byte screen, and one key bounded by it.
     read : float
-        One code read from memory, which bounds the byte screen from below where queries are few.
+        One number bounded for a single query, by half a code read from memory.
     query, call : float
         Preparing and settling one query; starting one search.
     """
@@ -120,7 +120,7 @@ def expected(q: int, n: int, d: int, k: int, costs: Costs) -> dict[PathName, flo
         "every": 1e-9 * (products * costs.finish + costs.call),
         "product": 1e-9 * (n * d * costs.finish + products * costs.product + keys * costs.product_key + finishing),
         "floats": 1e-9 * (n * d * costs.pack + products * costs.floats + keys * costs.floats_key + finishing),
-        "bytes": 1e-9 * (max(products * costs.bytes, n * d * costs.read) + keys * costs.bytes_key + finishing),
+        "bytes": 1e-9 * (n * d * costs.read if q == 1 else products * costs.bytes + keys * costs.bytes_key) + 1e-9 * finishing,
     }
 
 
