@@ -125,8 +125,8 @@ def test_one_query_finds_what_the_twin_finds_that_finishes_all(native_level, mea
         pytest.skip("the twins do not serve searches")
     codes, middle = search.code()
     near = native.Nearest(codes, search._framed(middle).terms, search.matrix, measure, search._lengths, search._most, middle)
-    for query in (rows_of(d, 1, d)[0], matrix[0], matrix[-1] * 3):
-        query = query.astype(np.float64)
+    for point in (rows_of(d, 1, d)[0], matrix[0], matrix[-1] * 3):
+        query = point.astype(np.float64)
         for first in (0, 16) if n > 300 else (0,):
             keys, ids, finished, bound = near(query, k, first, len(codes.high))
             wanted = np.empty(k), np.empty(k, np.int64), np.zeros(1, np.int64), np.empty(1)
@@ -187,3 +187,40 @@ def test_arguments_that_do_not_fit_are_refused():
         Exact(matrix[:30], codes=Exact(matrix).code())
     with pytest.raises(ArgumentError, match="cannot be coded"):
         Exact(matrix * np.float32(1e20)).code()
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("size", [1e-60, 1e-21, 1e-12, 1e12, 1e21, 1e60])
+def test_tiny_and_huge_queries_find_what_measuring_every_row_finds(size, measure):
+    matrix, queries = rows_of(6, 700, 9), rows_of(7, 14, 9).astype(np.float64) * size
+    every = Exact(matrix, measure, path="every", threads=1).search(queries, 5)
+    for path in ("bytes", "floats"):
+        search = Exact(matrix, measure, path=path, threads=1)
+        found = search.search(queries, 5)
+        np.testing.assert_array_equal(found.ids, every.ids)
+        np.testing.assert_array_equal(found.scores, every.scores)
+        np.testing.assert_array_equal(search.search(queries[3], 5).ids, every.ids[3])
+
+
+@pytest.mark.parametrize("far", [1e3, 1e7, 1e11])
+def test_ties_that_rounding_makes_seen_from_afar_go_to_the_lower_id(far):
+    """Rows 1e-5 apart, as fine as float64 sees them from 1e11: a screen whose bounds are sharper would break such ties."""
+    random = np.random.default_rng(8)
+    matrix = (random.standard_normal((1, 97)) + 1e-5 * random.standard_normal((300, 97))).astype(np.float32)
+    queries = random.standard_normal((20, 97)) * far
+    every = Exact(matrix, "euclidean", path="every", threads=1).search(queries, 10)
+    for path in ("bytes", "floats"):
+        search = Exact(matrix, "euclidean", path=path, threads=1)
+        np.testing.assert_array_equal(search.search(queries, 10).ids, every.ids)
+        np.testing.assert_array_equal(search.search(queries[0], 10).ids, every.ids[0])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_sharing_queries_out_changes_nothing(threads, measure):
+    matrix, queries = rows_of(9, 3000, 20), rows_of(10, 61, 20)
+    found = Exact(matrix, measure, path="bytes", threads=threads).search(queries, 7, certificate=True)
+    alone = Exact(matrix, measure, path="bytes", threads=1).search(queries, 7, certificate=True)
+    np.testing.assert_array_equal(found.ids, alone.ids)
+    np.testing.assert_array_equal(found.scores, alone.scores)
+    np.testing.assert_array_equal(found.certificate.finished, alone.certificate.finished)

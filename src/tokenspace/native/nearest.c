@@ -66,7 +66,11 @@ static void prepare(const struct table *t, const double *query, double length, c
         constant += x * middle[k];
         square += x * x;
     }
-    f->scale = most > 0 ? most / 127 : 1;
+    f->scale = most / 127;
+    if (t->measure == DIFFERENCE && f->scale < 1e-15 * farthest)
+        f->scale = 1e-15 * farthest;
+    if (f->scale == 0)
+        f->scale = 1;
     for (int64_t k = 0; k < 4 * groups; k++) {
         double x = k < t->d ? moved[k] / f->scale : 0, c = nearbyint(x);
         codes[k] = (int8_t)c;

@@ -8,6 +8,7 @@ depends neither on the path, nor on how many queries come together, nor on the n
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from tokenspace.search.best import FINISH, NO_COSINE, Best, Keys, merged, scores
 from tokenspace.search.found import Certificate, Found
 from tokenspace.search.plan import PATHS, PathName, Plan, choose
 from tokenspace.search.ranges import Within, least_key, rows_within
-from tokenspace.search.screen import LARGEST, LEAST, ROWS, TOGETHER, Frame, Screener, code, middle_of
+from tokenspace.search.screen import FARTHEST, LARGEST, LEAST, ROWS, TOGETHER, Frame, Screener, code, middle_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,6 +84,7 @@ class Exact:
     __slots__ = (
         "_codes",
         "_extreme",
+        "_farthest",
         "_frame",
         "_lengths",
         "_lock",
@@ -127,6 +129,7 @@ class Exact:
             raise ShapeError(message, hint="make them with .code() of a search of this matrix")
         self._codes = codes
         self._frame: Frame | None = None
+        self._farthest: float | None = None
         self._single: Nearest | None = None
         self._missed = 0.0
         self._lock = threading.Lock()
@@ -288,6 +291,23 @@ class Exact:
                 self._frame = Frame.of(self.matrix, self.measure, self._lengths, middle)
             return self._frame
 
+    def _within_reach(self, queries: NDArray[np.float64]) -> bool:
+        """Return whether screens can bound these queries' keys: in float32, and not finer than float64 can tell them apart.
+
+        From so far away that rounding makes ties of different distances, those ties count, and a sharper bound would break them.
+        """
+        if self.measure == "cosine":
+            return True
+        if self._farthest is None:
+            self._farthest = FARTHEST
+            if self.measure == "euclidean":
+                frame = self._framed(None)
+                # a squared distance is rounded by (d + 8) 2^-53 of itself, bounds allow for 2^-19 of the lengths' product
+                nearest = float(frame.terms.reach[:, 0].min(initial=np.inf)) * 2.0**32 / (self.matrix.shape[1] + 16)
+                self._farthest = min(FARTHEST, nearest - float(np.linalg.norm(frame.middle)))
+        lengths = norms(queries)
+        return bool(lengths.max(initial=0) <= self._farthest and lengths.min(initial=1, where=lengths > 0) >= 1 / FARTHEST)
+
     def _run(self, function: Callable[[tuple[int, int]], Any]) -> list[Any]:
         """Map a function over ranges of whole panels, one a thread and none of 2^30 rows or more."""
         panels = -(-len(self.matrix) // ROWS)
@@ -326,6 +346,8 @@ class Exact:
 
     def _by_blocks(self, queries: NDArray[np.float64], k: int, progress: Callable[[int, int], object] | None = None) -> Found:
         plan = self.explain(len(queries), k)
+        if plan.path in {"floats", "bytes"} and not self._within_reach(queries):
+            plan = replace(plan, path="product", coding=0.0)
         if len(queries) == 1 and plan.path == "bytes" and queries.any():
             return self._alone(queries, k, plan.seconds["bytes"], progress)
         if plan.coding and plan.path != "bytes" and "bytes" in plan.seconds:

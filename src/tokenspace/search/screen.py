@@ -48,6 +48,10 @@ ROOM = 1 << 19
 LARGEST, LEAST = 1e8, 1e-8
 """Lengths for which float32 bounds neither overflow nor vanish, whatever the measure; tables beyond take another path."""
 
+FARTHEST = 1e20
+"""Queries longer than that, or shorter than its inverse, and not zero, take another path too, but for the cosine, which has no use for
+their lengths."""
+
 FAR = 1e-6
 """Share of the rows' distance from the origin that is added to their distance from the middle: 2^-19 of it is 2e-12, more than float64
 sums of some thousand terms can be off by."""
@@ -183,14 +187,16 @@ class Screener:
             self._constant = moved @ frame.middle
         self._moved = moved
         self._moved_lengths = _lengths(moved)
-        self._scale = np.abs(moved).max(axis=1) / 127
+        farthest = float(frame.terms.reach[:, 0].max(initial=0) + np.linalg.norm(frame.middle))
+        # Beside a query at the middle itself the rows' own terms would leave float32's range: coarser codes of it do no harm there.
+        self._scale = np.maximum(np.abs(moved).max(axis=1) / 127, 1e-15 * farthest if keys.measure == "euclidean" else 0)
         self._scale[self._scale == 0] = 1
         # A finished key is slope · key + shift to the screens: the product loses the middle's share, minus a squared distance becomes
         # half of |q'|^2 - |q' - x'|^2. `doubt` covers what rounding may change on the way.
         self._slope, self._shift, self._doubt = 1.0, np.zeros(len(moved)), np.full(len(moved), 1e-30)
         if keys.measure == "inner_product":
             self._shift = -(moved @ frame.middle)
-            self._doubt += 1e-10 * keys.query_lengths * float(frame.terms.reach[:, 0].max(initial=0) + np.linalg.norm(frame.middle))
+            self._doubt += 1e-10 * keys.query_lengths * farthest
         elif keys.measure == "euclidean":
             self._slope, self._shift = 0.5, self._moved_lengths**2 / 2
 
