@@ -61,7 +61,7 @@ class Costs:
 
 # Measured by `calibrate` on one thread of a Zen 4 server, each level with its own kernels. `finish`, `code` and `scattered` are those of
 # tables larger than the caches: 8.4, 14 and 30 ms for 400,000 rows of 50 float32.
-WIDE = Costs(0.42, 75, 0.041, 2.5, 1.6, 0.0187, 0.11, 0.7, 0.0053, 0.25, 0.045, 80_000, 300_000)
+WIDE = Costs(0.42, 75, 0.041, 2.5, 1.6, 0.0187, 0.11, 0.9, 0.0048, 0.1, 0.03, 15_000, 150_000)
 KNOWN = {
     "x86-64-v4-vnni": WIDE,
     "x86-64-v4": replace(WIDE, bytes=0.0096),
