@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 import tokenspace as ts
 from tokenspace import checkpoint
-from tokenspace.checkpoint import streaming
+from tokenspace.checkpoint.streams import copying
 from tokenspace.cli import main
 from tokenspace.errors import ArgumentError, BaseMismatchError, OutputError, ProofError
 
@@ -219,14 +219,14 @@ def test_without_the_kernels_copy_the_bytes_are_the_same(tmp_path: Path, monkeyp
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "copy_file_range", refuses, raising=False)
-    monkeypatch.setattr(streaming, "BUFFER", 7)
+    monkeypatch.setattr(copying, "BUFFER", 7)
     checkpoint.extend(old, ["x"], out=tmp_path / "two", init="mean")
     assert snapshot(tmp_path / "one") == snapshot(tmp_path / "two")
 
 
 def test_progress_is_told_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = made(tmp_path / "old")
-    monkeypatch.setattr(streaming, "CHUNK", 64)
+    monkeypatch.setattr(copying, "CHUNK", 64)
     told: list[tuple[str, int, int]] = []
     with checkpoint.watching(lambda *said: told.append(said)):
         checkpoint.extend(old, ["x"], out=tmp_path / "new", init="mean")

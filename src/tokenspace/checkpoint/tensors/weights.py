@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokenspace.checkpoint import safetensors_file, torch_bin
-from tokenspace.checkpoint.folder import Folder, needed, read_json
+from tokenspace.checkpoint.folders.contents import Folder, needed, read_json
+from tokenspace.checkpoint.tensors import safetensors_file, torch_bin
 from tokenspace.errors import HeaderError, MissingPartError, ModelFolderError
 
 if TYPE_CHECKING:
-    from tokenspace.checkpoint.safetensors_file import Stored, TensorFile
+    from tokenspace.checkpoint.tensors.safetensors_file import Stored, TensorFile
 
 SINGLE, SHARDED = "model.safetensors", "model.safetensors.index.json"
 BIN, BIN_SHARDED = "pytorch_model.bin", "pytorch_model.bin.index.json"
