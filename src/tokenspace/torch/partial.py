@@ -18,6 +18,7 @@ import torch
 
 from tokenspace.errors import ArgumentError
 from tokenspace.extension import Proof, proof
+from tokenspace.torch import heap
 from tokenspace.torch.arrays import as_array
 from tokenspace.torch.selection import WIDE, Selection
 
@@ -82,6 +83,7 @@ class Partial(torch.nn.Module):
                 values = values.to(full.dtype if full.dtype in WIDE else torch.float32, copy=True)
             self.register_parameter(part, torch.nn.Parameter(values))
         self._seen = {}
+        heap.keep()
 
     def _release(self) -> None:
         """Let all rows train again."""

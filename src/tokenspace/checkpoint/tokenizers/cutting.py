@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from tokenspace.checkpoint.tokenizers import tokenizer_json
-from tokenspace.checkpoint.tokenizers.tokenizer_json import STRING, Text, TokenizerJson, decoded, members
+from tokenspace.checkpoint.tokenizers.tokenizer_json import STRING, Text, TokenizerJson, decoded
 from tokenspace.errors import MissingExtraError, ModelFolderError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 LONGEST = 48
 """Bytes of a token up to which it must be part of a word to be kept; longer ones, some hundred in a vocabulary, are all kept."""
@@ -25,8 +24,8 @@ LONGEST = 48
 MOST = 200_000
 """Parts of words up to which it is worth it: 20 MB. Longer descriptions go to the whole tokenizer."""
 
-BYTE = b'"<0x'
-"""How a token begins that stands for one byte of a letter without a token."""
+BYTES = {f"<0x{byte:02X}>" for byte in range(256)}
+"""Tokens that stand for one byte of a letter without a token."""
 
 BLANK = tokenizer_json.BLANK
 PAIR = rb"\[" + BLANK + rb"(" + STRING + rb")" + BLANK + rb"," + BLANK + rb"(" + STRING + rb")" + BLANK + rb"\]"
@@ -68,7 +67,7 @@ def pieces(file: TokenizerJson, texts: Sequence[str]) -> list[list[int]]:
 
 def _pieces(library: Any, file: TokenizerJson, texts: Sequence[str]) -> list[list[int]]:
     with file.mapped() as text:
-        spans = members(text, tokenizer_json.blank(text, 0), "model")
+        spans = file.spans
         values = {key: json.loads(text[begin:end]) for key, (begin, end) in spans.items() if key not in LARGE}
         model = {key.removeprefix("model."): value for key, value in values.items() if key.startswith("model.")}
         shell = {key: value for key, value in values.items() if "." not in key} | dict.fromkeys(UNUSED)
@@ -124,37 +123,34 @@ def _parts(words: set[str], model: dict[str, Any]) -> set[str] | None:
 
 def _listed(text: Text, span: tuple[int, int], wanted: set[str], model: dict[str, Any]) -> list[tuple[str, int, str]]:
     """Return the tokens that may come into it, in the order of their ids, with the id and the score as it is written."""
-    wanted = wanted | {name for name in (model.get("unk_token"),) if isinstance(name, str)}
+    wanted = wanted | BYTES | {name for name in (model.get("unk_token"),) if isinstance(name, str)}
     quoted = {f'"{token}"'.encode(errors="surrogatepass") for token in wanted}
     listed: list[tuple[str, int, str]] = []
-    least: tuple[float, str, int, str] | None = None
-    for rows in _scored(text, span) if text[span[0] : span[0] + 1] == b"[" else _numbered(text, span):
-        for raw, number, score in rows:
-            if (
-                raw in quoted
-                or len(raw) > LONGEST
-                or raw.startswith(BYTE)
-                or number == model.get("unk_id")
-                or (b"\\" in raw and decoded(raw) in wanted)
-            ):
-                listed.append((decoded(raw), number, score.decode()))
-            if score and (least is None or float(score) < least[0]):
-                least = float(score), decoded(raw), number, score.decode()
-    if least is not None and least[1:] not in listed:
-        listed.append(least[1:])  # from the least score Unigram takes that of letters it does not know
+    if text[span[0] : span[0] + 1] == b"[":
+        return _listed_scores(text, span, quoted, wanted, model.get("unk_id"))
+    for raws, numbers in tokenizer_json.entries(text, span):
+        some = [(raw, at) for at, raw in enumerate(raws) if raw in quoted or len(raw) > LONGEST or b"\\" in raw]
+        listed += [(token, numbers[at], "") for raw, at in some if (token := decoded(raw)) in wanted or len(raw) > LONGEST]
     return sorted(listed, key=lambda entry: entry[1])
 
 
-def _numbered(text: Text, span: tuple[int, int]) -> Iterator[Iterable[tuple[bytes, int, bytes]]]:
-    for quoted, numbers in tokenizer_json.entries(text, span):
-        yield zip(quoted, numbers, repeat(b""), strict=False)
-
-
-def _scored(text: Text, span: tuple[int, int]) -> Iterator[Iterable[tuple[bytes, int, bytes]]]:
+def _listed_scores(
+    text: Text, span: tuple[int, int], quoted: set[bytes], wanted: set[str], unknown: int | None
+) -> list[tuple[str, int, str]]:
+    """Do so for a list of tokens with scores, the least of which is kept too: from it Unigram takes that of letters it does not know."""
+    listed: list[tuple[str, int, str]] = []
+    least: tuple[float, tuple[str, int, str]] | None = None
     number = 0
-    for found in _runs(tokenizer_json.MANY_SCORED, SCORE, text, span):
-        yield ((raw, number + place, score) for place, (raw, score) in enumerate(found))
-        number += len(found)
+    for rows in _runs(tokenizer_json.MANY_SCORED, SCORE, text, span):
+        for raw, score in rows:
+            if raw in quoted or len(raw) > LONGEST or number == unknown or (b"\\" in raw and decoded(raw) in wanted):
+                listed.append((decoded(raw), number, score.decode()))
+            if least is None or float(score) < least[0]:
+                least = float(score), (decoded(raw), number, score.decode())
+            number += 1
+    if least is not None and least[1] not in listed:
+        listed.append(least[1])
+    return sorted(listed, key=lambda entry: entry[1])
 
 
 def _runs(many: re.Pattern[bytes], one: re.Pattern[bytes], text: Text, span: tuple[int, int]) -> Iterator[list[Any]]:

@@ -68,6 +68,8 @@ class TokenizerJson:
         The id that the tokenizers library would give to the next token added.
     known : dict of str to int
         Ids of those of the tokens asked for that are there already.
+    spans : dict of str to (int, int)
+        Where the values lie, as `members` says.
     """
 
     path: Path
@@ -79,6 +81,7 @@ class TokenizerJson:
     model_size: int
     next_id: int
     known: dict[str, int]
+    spans: dict[str, tuple[int, int]]
 
     @property
     def text(self) -> bytes:
@@ -173,7 +176,7 @@ def _read(path: Path, text: Text, wanted: set[str]) -> TokenizerJson:
         raise TokenizerMismatchError(path, problem, hint="this tokenizer cannot be extended safely")
     known |= {entry["content"]: entry["id"] for entry in added}
     found = {token: known[token] for token in wanted if token in known}
-    return TokenizerJson(path, tail, end, added, "added_tokens" in top, pretty, size, following, found)
+    return TokenizerJson(path, tail, end, added, "added_tokens" in top, pretty, size, following, found, top)
 
 
 def tokens(path: Path) -> list[str]:
@@ -187,7 +190,7 @@ def tokens(path: Path) -> list[str]:
     file = read(path, set())
     names: list[str | None] = [None] * file.next_id
     with file.mapped() as text:
-        for quoted, numbers in entries(text, members(text, blank(text, 0), "model")["model.vocab"]):
+        for quoted, numbers in entries(text, file.spans["model.vocab"]):
             for raw, number in zip(quoted, numbers, strict=True):
                 names[number] = decoded(raw)
     for entry in file.added:
@@ -275,9 +278,7 @@ def _scan(path: Path, text: Text, top: dict[str, tuple[int, int]], wanted: set[s
         ids.extend(numbers)
         if not plain.keys().isdisjoint(quoted):
             known |= {plain[raw]: number for raw, number in zip(quoted, numbers, strict=True) if raw in plain}
-        for place, raw in enumerate(quoted):
-            if b"\\" in raw and (token := decoded(raw)) in wanted:
-                known[token] = numbers[place]
+        known |= {token: numbers[at] for at, raw in enumerate(quoted) if b"\\" in raw and (token := decoded(raw)) in wanted}
     taken = np.frombuffer(ids, dtype=np.int64) if ids else np.empty(0, dtype=np.int64)
     largest = int(taken.max(initial=-1))
     if largest < 2 * len(ids):  # else there are holes, which the caller sees
