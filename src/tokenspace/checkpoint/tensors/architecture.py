@@ -29,6 +29,8 @@ INPUTS = (
     "backbone.embeddings.weight",  # Mamba
     "backbone.embedding.weight",  # Mamba, as first published
     "transformer.embeddings.weight",  # XLM
+    "tokens_embed.weight",  # GPT, the first
+    "transformer.w.weight",  # CTRL
     "rwkv.embeddings.weight",  # RWKV
     "embedding.weight",  # sentence-transformers' StaticEmbedding
 )
