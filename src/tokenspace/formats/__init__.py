@@ -11,7 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenspace.errors import ArgumentError, FileContentError, TableNotFoundError, UnknownFormatError
-from tokenspace.formats import glove, lookalikes, native_file, npy, npz, word2vec_binary, word2vec_text
+from tokenspace.formats import (
+    arrow,
+    fasttext_bin,
+    finalfusion,
+    gensim_pickle,
+    gguf,
+    glove,
+    lance,
+    lookalikes,
+    model2vec,
+    model_folder,
+    native_file,
+    npy,
+    npz,
+    parquet,
+    safetensors,
+    spacy,
+    word2vec_binary,
+    word2vec_text,
+)
 from tokenspace.formats.format import Format, Head, Reading
 from tokenspace.formats.named import NAMED, open_named
 from tokenspace.rows import float_type
@@ -23,17 +42,28 @@ if TYPE_CHECKING:
 
     from tokenspace.table import EmbeddingTable
 
-__all__ = ["FORMATS", "NAMED", "Format", "convert", "open", "save", "verify"]
+__all__ = ["FORMATS", "NAMED", "Format", "convert", "format_of", "open", "save", "verify"]
 
 FORMATS: tuple[Format, ...] = (
     native_file.FORMAT,
     npy.FORMAT,
     npz.FORMAT,
+    gguf.FORMAT,
+    fasttext_bin.FORMAT,
+    finalfusion.FORMAT,
+    parquet.FORMAT,
+    arrow.FORMAT,
+    safetensors.FORMAT,
     word2vec_binary.FORMAT,
     word2vec_text.FORMAT,
     glove.FORMAT,
+    lance.FORMAT,
+    spacy.FORMAT,
+    model2vec.FORMAT,
+    model_folder.FORMAT,
+    gensim_pickle.FORMAT,
 )
-"""Every format, in the order in which they are asked whether a file is theirs: those with a magic number first."""
+"""Every format, in the order in which they are asked whether a file or a folder is theirs: those with a magic number first."""
 
 ERRORS = ("strict", "surrogateescape")
 
@@ -46,6 +76,7 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
     tokens: str | os.PathLike[str] | None = None,
     errors: str = "strict",
     threads: int | None = None,
+    tensor: str | None = None,
 ) -> EmbeddingTable:
     r"""Open a table: a name, a file, or a folder that holds one.
 
@@ -58,16 +89,20 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
     dtype : numpy dtype or str, optional
         The element type wanted: float32, float64, float16 or bfloat16. Left out, it is the file's; float32 for text.
     tokens : str or path, optional
-        For ``.npy``: the file that holds the tokens, one a line. Left out, it is looked for beside the matrix.
+        For a file that holds a matrix alone: the file of its tokens, one a line. Left out, it is looked for beside the matrix.
     errors : "strict" or "surrogateescape", default "strict"
         What to do about a token that is not UTF-8: refuse it, or keep its bytes as Python's file names do.
     threads : int, optional
         Threads that read; by default one for every CPU. The table is the same for any number.
+    tensor : str, optional
+        Which tensor (safetensors, GGUF, a model folder) or column (Parquet, Arrow, Lance) holds the rows, where it cannot be told.
 
     Returns
     -------
     EmbeddingTable
-        Native files and ``.npy`` in C order are memory maps, the others are read into memory.
+        A memory map where the bytes on disk are the rows: native files, ``.npy`` in C order, safetensors, model folders, Arrow IPC of
+        one record batch, GGUF that is not quantised. Others are read into memory. It is a `tokenspace.subwords.SubwordTable` where the
+        file can make vectors for words that have no row.
 
     Raises
     ------
@@ -83,7 +118,8 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
     Notes
     -----
     A native file opens in the same time whatever its size, as nothing but its header is read; `verify` reads the rest. The vice: a
-    damaged native file is then found at a lookup, or not at all. Every other format is checked whole as it is read. A mapped file
+    damaged native file is then found at a lookup, or not at all. Of a model folder headers and tokens are read, and no more. Every
+    other format is checked whole as it is read. A mapped file
     that another program cuts short takes the process down; one that is replaced (as `save` does) does no harm.
 
     Examples
@@ -98,7 +134,7 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
         message = f"errors must be one of {', '.join(ERRORS)}; seen {errors!r}"
         raise ArgumentError(message)
     wanted = None if dtype is None else float_type(dtype)
-    reading = Reading(dtype=wanted, errors=errors, tokens=None if tokens is None else Path(tokens), threads=threads)
+    reading = Reading(dtype=wanted, errors=errors, tokens=None if tokens is None else Path(tokens), threads=threads, part=tensor)
     if isinstance(x, str) and format is None and (table := open_named(x)) is not None:
         return table if wanted in {None, table.dtype} else _retyped(table, x, reading)
     path = Path(x)
@@ -106,6 +142,9 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
         message = f"no table of the name {os.fspath(x)!r}, and no such file or folder"
         raise TableNotFoundError(message, hint=_near(path))
     known, head = _recognised(Head.of(path, folders=True), format)
+    if tensor is not None and not known.parts:
+        message = f"tensor={tensor!r:.60} chooses between tensors or columns, and the format {known.name} holds one matrix"
+        raise ArgumentError(message, hint="leave it out")
     return known.read(head, reading)
 
 
@@ -119,7 +158,8 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
         The file; replaced whole once the new one is written, so that an interrupted run leaves the old one.
     format : str, optional
         A name of `FORMATS`. Left out, the ending of `path` chooses: ``.tokenspace`` and ``.safetensors`` are the native format,
-        ``.txt`` GloVe text, ``.vec`` word2vec text, ``.bin`` word2vec binary, ``.npy`` and ``.npz`` NumPy's.
+        ``.txt`` GloVe text, ``.vec`` word2vec text, ``.bin`` word2vec binary, ``.npy`` and ``.npz`` NumPy's, ``.parquet`` Parquet,
+        ``.arrow`` and ``.feather`` Arrow IPC, ``.lance`` Lance. Foreign safetensors and model2vec have to be named.
 
     Raises
     ------
@@ -156,12 +196,13 @@ def convert(
     dtype: DTypeLike | None = None,
     tokens: str | os.PathLike[str] | None = None,
     errors: str = "strict",
+    tensor: str | None = None,
 ) -> EmbeddingTable:
     """Write a table in another format.
 
     Parameters
     ----------
-    source, source_format, dtype, tokens, errors
+    source, source_format, dtype, tokens, errors, tensor
         What to open, as `open` takes it.
     destination, format
         What to write, as `save` takes it. An unknown ending is found before the source is read.
@@ -177,7 +218,7 @@ def convert(
         As `open` and `save`.
     """
     write = _writer(Path(destination), format)
-    table = open(source, format=source_format, dtype=dtype, tokens=tokens, errors=errors)
+    table = open(source, format=source_format, dtype=dtype, tokens=tokens, errors=errors, tensor=tensor)
     write(table, Path(destination))
     return table
 
@@ -200,6 +241,17 @@ def verify(path: str | os.PathLike[str]) -> None:
         native_file.verify(head.path)
     else:
         open(path).verify()
+
+
+def format_of(path: str | os.PathLike[str]) -> Format:
+    """Return the format of a file or folder, told by its content.
+
+    Raises
+    ------
+    TableNotFoundError, UnknownFormatError
+        As `open`.
+    """
+    return _recognised(Head.of(Path(path), folders=True), None)[0]
 
 
 def _recognised(head: Head, name: str | None) -> tuple[Format, Head]:

@@ -92,6 +92,8 @@ class Reading:
         Rows wanted from the beginning; None wants all.
     only : Vocabulary or None
         The tokens whose rows are wanted; None wants all.
+    part : str or None
+        Which tensor or column holds the rows, where there are several.
     """
 
     dtype: np.dtype[Any] | None = None
@@ -100,6 +102,7 @@ class Reading:
     threads: int | None = None
     limit: int | None = None
     only: Vocabulary | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ class Format:
     selects : bool
         Whether `read` itself keeps to the reading's `limit`, `only` and `repair`; for other formats `open` takes the rows afterwards
         and refuses to repair.
+    parts : str
+        What a file may hold several of, "tensor" or "column", from which the caller chooses; empty where there is nothing to choose.
     """
 
     name: str
@@ -138,3 +143,4 @@ class Format:
     folder: bool = False
     cached: bool = False
     selects: bool = False
+    parts: str = ""
