@@ -8,17 +8,19 @@ from typing import Any
 from tokenspace.errors import MissingExtraError
 
 
-def needed(package: str, *, extra: str, why: str) -> Any:
+def needed(module: str, *, extra: str, why: str, package: str = "") -> Any:
     """Import a package, or part of one, that an extra of tokenspace installs.
 
     Parameters
     ----------
-    package : str
+    module : str
         As ``import`` names it.
     extra : str
         The extra.
     why : str
         What needs it, for the message.
+    package : str, optional
+        As pip names it, where that is another name.
 
     Raises
     ------
@@ -26,7 +28,7 @@ def needed(package: str, *, extra: str, why: str) -> Any:
         If it is not installed; the command that installs it is in the hint.
     """
     try:
-        return import_module(package)
+        return import_module(module)
     except ImportError as error:
-        message = f"{why} needs the package {package.partition('.')[0]}, which is not installed"
+        message = f"{why} needs the package {package or module.partition('.')[0]}, which is not installed"
         raise MissingExtraError(message, hint=f"pip install 'tokenspace[{extra}]'") from error

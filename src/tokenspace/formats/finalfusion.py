@@ -40,6 +40,7 @@ class Parts:
     words: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
     grams: tuple[int, int, int] | None = None
     more_rows: bool = False
+    listed: int = 0
     matrix: NDArray[Any] | None = None
     norms: NDArray[np.float32] | None = None
     seen: list[int] = field(default_factory=list)
@@ -99,15 +100,16 @@ def _chunks(walk: Walk) -> Parts:
             raise HeaderError(walk.path, f"expected the chunk {kind} once, as the header lists it, seen {seen}", offset=at)
         if length > walk.left:
             walk.take(length, f"the chunk {kind}")
-        inner = Walk(walk.path, walk.data, walk.at, walk.at + length)
+        inner = Walk(walk.path, walk.data, walk.at, walk.end if kind == LISTED else walk.at + length)
         if kind not in READERS and kind != METADATA:
             raise HeaderError(walk.path, f"expected chunks {', '.join(map(str, (*READERS, METADATA)))}, seen {kind}", offset=at)
         if kind in READERS:
             READERS[kind](inner, parts)
-            if inner.left:
-                raise TrailingBytesError(walk.path, f"the chunk {kind} goes on for {inner.left:,} bytes after its end", offset=inner.at)
+        read = inner.at - walk.at if kind in READERS else length
+        if read != length and (kind != LISTED or read - length != 8 * parts.listed):
+            raise TrailingBytesError(walk.path, f"the chunk {kind} has {length:,} bytes; expected {read:,}", offset=inner.at)
         parts.seen.append(kind)
-        walk.at += length
+        walk.at += read
     if walk.left:
         problem = f"expected {walk.at:,} bytes, seen {walk.end:,}"
         raise TrailingBytesError(walk.path, problem, offset=walk.at, hint="what follows is not part of the table")
@@ -147,7 +149,7 @@ def _words_and_listed(walk: Walk, parts: Parts) -> None:
     walk.numbers("<II", "the n-grams' lengths")
     if count * 4 + grams * 12 > walk.left:
         raise walk.wrong(24, f"expected words and n-grams within {walk.left:,} bytes, seen {count:,} and {grams:,}")
-    parts.words, parts.more_rows = walk.strings(count, "<I"), True
+    parts.words, parts.more_rows, parts.listed = walk.strings(count, "<I"), True, grams
     walk.strings(grams, "<I", after=8)
 
 
@@ -221,6 +223,9 @@ def _codes(walk: Walk, parts: Parts) -> None:
 
 METADATA = 5
 """The chunk of metadata, TOML, which is passed over."""
+
+LISTED = 8
+"""The chunk of listed n-grams; the length that finalfusion for Python writes for it leaves out 8 bytes an n-gram."""
 
 READERS: dict[int, Callable[[Walk, Parts], None]] = {
     1: _words,

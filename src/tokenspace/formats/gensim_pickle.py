@@ -37,9 +37,13 @@ ALLOWED = (
     "numpy.random.*",
     "collections.OrderedDict",
     "collections.defaultdict",
+    "builtins.hash",
+    "builtins.frozenset",
     "builtins.set",
     "builtins.int",
     "builtins.range",
+    "__builtin__.frozenset",
+    "__builtin__.hash",
     "__builtin__.set",
     "__builtin__.int",
     "_codecs.encode",
@@ -133,6 +137,8 @@ def _from_record(path: Path, name: str, record: Record) -> NDArray[Any]:
         fortran = order == "F"
     else:
         raise HeaderError(path, f"expected an array as {name}, seen {record.name!r:.80}")
+    if isinstance(raw, Record) and raw.name == "_codecs.encode" and raw.arguments and isinstance(raw.arguments[0], str):
+        raw = _latin(path, name, raw.arguments[0])
     code = dtype.arguments[0] if isinstance(dtype, Record) and dtype.name == "numpy.dtype" and dtype.arguments else None
     if code not in FLOATS or not isinstance(raw, memoryview):
         raise HeaderError(path, f"expected floats in {name}, seen elements {code!r:.40} in {type(raw).__name__}")
@@ -143,6 +149,14 @@ def _from_record(path: Path, name: str, record: Record) -> NDArray[Any]:
         raise HeaderError(path, f"{name} of shape {shape} in {code} does not take the {len(raw):,} bytes it has")
     flat = np.frombuffer(raw, kind)
     return flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+
+
+def _latin(path: Path, name: str, text: str) -> memoryview:
+    """Return the bytes that protocol 2, which has none, keeps as text."""
+    try:
+        return memoryview(text.encode("latin-1"))
+    except UnicodeEncodeError:
+        raise HeaderError(path, f"expected bytes in {name}, seen text") from None
 
 
 def _is_big(dtype: Record) -> bool:

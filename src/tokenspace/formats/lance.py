@@ -25,7 +25,7 @@ def _sniff(head: Head) -> bool:
 
 
 def _read(head: Head, reading: Reading) -> EmbeddingTable:
-    lance, pa = needed("lance", extra="lance", why="reading Lance"), columns.arrow("reading Lance")
+    lance, pa = needed("lance", extra="lance", why="reading Lance", package="pylance"), columns.arrow("reading Lance")
     size = sum(part.stat().st_size for part in head.path.rglob("*") if part.is_file())
     try:
         dataset = lance.dataset(str(head.path))
@@ -38,7 +38,7 @@ def _read(head: Head, reading: Reading) -> EmbeddingTable:
 
 
 def _write(table: EmbeddingTable, path: Path) -> None:
-    lance, pa = needed("lance", extra="lance", why="writing Lance"), columns.arrow("writing Lance")
+    lance, pa = needed("lance", extra="lance", why="writing Lance", package="pylance"), columns.arrow("writing Lance")
     schema = columns.schema_of(table, path, "writing Lance")
     rows.check_writable(table, path, "lance")
     batches = pa.RecordBatchReader.from_batches(schema, columns.batches_of(table, schema, ROWS))
