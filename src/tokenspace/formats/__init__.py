@@ -7,6 +7,7 @@ at content, never at names; writing looks at the name, or is told.
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from tokenspace.formats import (
 from tokenspace.formats.format import Format, Head, Reading
 from tokenspace.formats.named import NAMED, open_named
 from tokenspace.rows import float_type
+from tokenspace.subwords import SubwordTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +186,7 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
     array([2., 3.], dtype=float32)
     """
     path = Path(path)
-    _writer(path, format)(table, path)
+    _save(table, path, _writer(path, format))
 
 
 def convert(
@@ -219,8 +221,15 @@ def convert(
     """
     write = _writer(Path(destination), format)
     table = open(source, format=source_format, dtype=dtype, tokens=tokens, errors=errors, tensor=tensor)
-    write(table, Path(destination))
+    _save(table, Path(destination), write)
     return table
+
+
+def _save(table: EmbeddingTable, path: Path, write: Callable[[EmbeddingTable, Path], None]) -> None:
+    """Write a table; say so where the format leaves out what makes vectors for unseen words."""
+    write(table, path)
+    if write is not native_file.FORMAT.write and isinstance(table, SubwordTable):
+        warnings.warn(f"{path} holds the {table.n:,} words; the n-grams, for unseen words, only the native format keeps", stacklevel=3)
 
 
 def verify(path: str | os.PathLike[str]) -> None:
