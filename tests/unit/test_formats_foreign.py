@@ -6,7 +6,6 @@ import json
 import pickle
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -218,5 +217,3 @@ def test_the_reference_lists_every_format() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
     for known in formats.FORMATS:
         assert f"| `{known.name}` |" in page
-
-

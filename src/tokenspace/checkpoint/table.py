@@ -12,7 +12,8 @@ from tokenspace.checkpoint.architecture import input_embedding
 from tokenspace.checkpoint.folder import open_folder
 from tokenspace.checkpoint.safetensors_file import FLOATS
 from tokenspace.checkpoint.weights import open_weights
-from tokenspace.errors import DtypeError, TokenizerMismatchError, UnknownArchitectureError
+from tokenspace.errors import DtypeError, HeaderError, TokenizerMismatchError, UnknownArchitectureError
+from tokenspace.formats.rows_in_files import mapped_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from tokenspace.checkpoint.folder import Folder
     from tokenspace.checkpoint.weights import Weights
+
+LISTS = {"I64": "<i8", "I32": "<i4", "F64": "<f8", "F32": "<f4", "F16": "<f2"}
+"""Element types of lists beside the rows, by the format's names and by NumPy's."""
 
 SHOWN = 8
 """Tensors that a message lists."""
@@ -65,6 +69,22 @@ class Rows:
                 self.folder.root, problem, hint="this tokenizer belongs to another model, or lost its resized table"
             )
         return [names[number] for number in ids.tolist()], ids
+
+    def numbers(self, name: str, dtypes: Iterable[str]) -> NDArray[Any] | None:
+        """Return a tensor of one axis, if it is there.
+
+        Raises
+        ------
+        HeaderError
+            If it has another shape or element type.
+        """
+        stored = self.weights.tensors.get(name)
+        if stored is None:
+            return None
+        if stored.dtype not in dtypes or len(stored.shape) != 1:
+            seen = f"{stored.dtype} {list(stored.shape)}"
+            raise HeaderError(stored.path, f"expected {name} as a list in {' or '.join(dtypes)}, seen {seen}")
+        return mapped_matrix(stored.path, np.dtype(LISTS[stored.dtype]), stored.shape, stored.offset)
 
 
 def rows_of(path: Path, *, tensor: str | None = None, dtypes: Iterable[str] = FLOATS) -> Rows:

@@ -17,9 +17,6 @@ from tokenspace.table import EmbeddingTable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from tokenspace.checkpoint.table import Rows
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 EMBEDDINGS, FACTORS, MAPPING = "embeddings", "weights", "mapping"
@@ -47,7 +44,7 @@ def _sniff(head: Head) -> bool:
 
 def _read(head: Head, reading: Reading) -> EmbeddingTable:
     found = embedding_of(head.path, EMBEDDINGS, dtypes=(*CODES.values(), "BF16", "I8"))
-    matrix, mapping, factors = found.matrix, _vector(found, MAPPING, "I64", "I32"), _vector(found, FACTORS, "F32", "F64", "F16")
+    matrix, mapping, factors = found.matrix, found.numbers(MAPPING, ("I64", "I32")), found.numbers(FACTORS, ("F32", "F64", "F16"))
     if mapping is not None:
         if mapping.size and not 0 <= int(mapping.min()) <= int(mapping.max()) < len(matrix):
             raise HeaderError(head.path / WEIGHTS, f"expected a mapping to rows below {len(matrix):,}, seen {int(mapping.max()):,}")
@@ -65,19 +62,6 @@ def _read(head: Head, reading: Reading) -> EmbeddingTable:
         matrix = matrix[:-1]
     rows.check_rows(head.path, matrix, lambda _row: {})
     return EmbeddingTable.mapped(vocabulary, rows.as_type(head.path, matrix, reading.dtype, lambda _row: {}), source=str(head.path))
-
-
-def _vector(found: Rows, name: str, *kinds: str) -> NDArray[Any] | None:
-    """Return a tensor of one axis, if it is there."""
-    stored = found.weights.tensors.get(name)
-    if stored is None:
-        return None
-    if stored.dtype not in kinds or len(stored.shape) != 1:
-        seen = f"{stored.dtype} {list(stored.shape)}"
-        raise HeaderError(stored.path, f"expected {name} as a list in {' or '.join(kinds)}, seen {seen}")
-    dtypes = {"I64": "<i8", "I32": "<i4", "F64": "<f8", "F32": "<f4", "F16": "<f2"}
-    piece = np.memmap(stored.path, np.uint8, "r", stored.offset, (stored.size,)) if stored.size else np.empty(0, np.uint8)
-    return np.frombuffer(piece.tobytes(), dtypes[stored.dtype])
 
 
 def _write(table: EmbeddingTable, path: Path) -> None:

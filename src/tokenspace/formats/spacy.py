@@ -73,7 +73,7 @@ def _check_mode(home: Path) -> None:
     settings = _json(home / SETTINGS)
     mode = settings.get("mode", "default") if isinstance(settings, dict) else settings
     if mode != "default":
-        hint = "export its words as text: python -m floret, or nlp.vocab.vectors in a loop"
+        hint = "write the words that you need as text, one nlp.vocab[word].vector after the other"
         raise HeaderError(home / SETTINGS, f"expected vectors of the mode 'default', seen {mode!r:.40}", hint=hint)
 
 

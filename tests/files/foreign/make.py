@@ -99,7 +99,10 @@ def gensim(_: Path) -> Answers:
     model = FastText(lines, vector_size=4, min_count=1, workers=1, epochs=1, bucket=20, min_n=2, max_n=3, seed=7)
     model.save(str(HERE / "gensim-fasttext.model"))
     words = (*model.wv.index_to_key, *UNSEEN)
-    return {"gensim.kv": dict(zip(WORDS, map(numbers, ROWS), strict=True)), "gensim-fasttext.model": {word: numbers(model.wv[word]) for word in words}}
+    return {
+        "gensim.kv": dict(zip(WORDS, map(numbers, ROWS), strict=True)),
+        "gensim-fasttext.model": {word: numbers(model.wv[word]) for word in words},
+    }
 
 
 def gguf(_: Path) -> Answers:
