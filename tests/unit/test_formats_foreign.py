@@ -206,13 +206,6 @@ def test_formats_that_are_only_read_say_so(tmp_path: Path) -> None:
         ts.save(ts.EmbeddingTable(["a"], [[1]]), tmp_path / "x", format="gguf")
 
 
-def test_the_names_of_formats_on_the_command_line_are_those_of_the_registry() -> None:
-    from tokenspace.cli import convert
-
-    assert set(convert.READ) == {known.name for known in formats.FORMATS}
-    assert set(convert.WRITTEN) == {known.name for known in formats.FORMATS if known.write}
-
-
 def test_the_reference_lists_every_format() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
     for known in formats.FORMATS:

@@ -267,6 +267,8 @@ def _recognised(head: Head, name: str | None) -> tuple[Format, Head]:
     """Return the format of a file or folder, the one named or by its content, and where the table is: perhaps in the folder."""
     if name is not None:
         known = _named(name)
+        if known.folder and not head.folder:
+            raise UnknownFormatError(head.path, f"expected a folder, as {name} is one; seen a file")
         return known, Head.of(_only_table(head.path)) if head.folder and not known.folder else head
     for known in FORMATS:
         if head.folder and known.folder and known.sniff(head):

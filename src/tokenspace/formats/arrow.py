@@ -29,22 +29,17 @@ def _sniff(head: Head) -> bool:
 
 def _read(head: Head, reading: Reading) -> EmbeddingTable:
     pa = columns.arrow("reading Arrow IPC")
-    try:
-        with pa.memory_map(str(head.path)) as file:
-            if head.start.startswith(FILE):
-                source = pa.ipc.open_file(file)
-                n = sum(source.get_batch(number).num_rows for number in range(source.num_record_batches))
-                batches = (source.get_batch(number) for number in range(source.num_record_batches))
-                chosen = columns.read(head.path, source.schema, n=n, size=head.size, reading=reading)
-            else:
-                with pa.ipc.open_stream(file) as once:
-                    n = sum(batch.num_rows for batch in once)
-                file.seek(0)
-                source = batches = pa.ipc.open_stream(file)
-                chosen = columns.read(head.path, source.schema, n=n, size=head.size, reading=reading)
-            return chosen.table(batches)
-    except (pa.ArrowException, OSError) as error:
-        raise columns.damaged(head.path, error) from None
+    with columns.refusals(head.path), pa.memory_map(str(head.path)) as file:
+        if head.start.startswith(FILE):
+            source = pa.ipc.open_file(file)
+            n = sum(source.get_batch(number).num_rows for number in range(source.num_record_batches))
+            batches = (source.get_batch(number) for number in range(source.num_record_batches))
+        else:
+            with pa.ipc.open_stream(file) as once:
+                n = sum(batch.num_rows for batch in once)
+            file.seek(0)
+            source = batches = pa.ipc.open_stream(file)
+        return columns.read(head.path, source.schema, n=n, size=head.size, reading=reading).table(batches)
 
 
 def _write(table: EmbeddingTable, path: Path) -> None:

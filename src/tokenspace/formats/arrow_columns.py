@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace.errors import EmptyFileError, FileContentError, HeaderError, RowWidthError, TruncatedFileError, UnwritableError
+from tokenspace.errors import EmptyFileError, HeaderError, RowWidthError, TokenspaceError, TruncatedFileError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.choice import chosen_part
 from tokenspace.formats.extras import needed
@@ -192,10 +193,23 @@ def _text(path: Path, column: Any, first: int) -> tuple[NDArray[np.uint8], NDArr
     return text, np.diff(bounds)
 
 
-def damaged(path: Path, error: Exception) -> FileContentError:
-    """Make the error for what pyarrow or a library above it refuses."""
-    text = " ".join(str(error).split())
-    return HeaderError(path, f"it cannot be read: {text:.200}", hint="was a download or a copy cut off?")
+@contextlib.contextmanager
+def refusals(path: Path) -> Iterator[None]:
+    """Give what pyarrow, or a library above it, refuses a name and a place.
+
+    Raises
+    ------
+    HeaderError
+        Instead of whatever it raised.
+    """
+    pa = arrow(path.name)
+    try:
+        yield
+    except TokenspaceError:
+        raise
+    except (pa.ArrowException, OSError, RuntimeError, ValueError) as error:  # a name that is not UTF-8 is a UnicodeDecodeError
+        text = " ".join(str(error).split())
+        raise HeaderError(path, f"it cannot be read: {text:.200}", hint="was a download or a copy cut off?") from None
 
 
 def schema_of(table: EmbeddingTable, path: Path, title: str) -> Any:

@@ -78,7 +78,9 @@ def _composed(head: Head, own: NDArray[Any], subwords: Subwords, vocabulary: Voc
 
 
 def _settings(walk: Walk) -> dict[str, int]:
-    _, version = walk.numbers("<4si", "the header")
+    magic, version = walk.numbers("<4si", "the header")
+    if magic != MAGIC:
+        raise walk.wrong(8, f"expected a model that begins with {MAGIC!r}, seen {magic!r}")
     if version not in VERSIONS:
         raise walk.wrong(4, f"expected version {' or '.join(map(str, VERSIONS))}, seen {version}")
     settings = dict(zip(SETTINGS, walk.numbers("<12i", "the header"), strict=True))

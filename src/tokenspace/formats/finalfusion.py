@@ -83,17 +83,23 @@ def _lengthened(head: Head, matrix: NDArray[Any], norms: NDArray[np.float32]) ->
     return out
 
 
-def _chunks(walk: Walk) -> Parts:
-    """Walk from chunk to chunk."""
-    _, version = walk.numbers("<4sI", "the header")
+def _listed_chunks(walk: Walk) -> list[int]:
+    """Read the header: the kinds of the chunks that follow."""
+    magic, version = walk.numbers("<4sI", "the header")
+    if magic != MAGIC:
+        raise walk.wrong(8, f"expected a file that begins with {MAGIC!r}, seen {magic!r}")
     if version != 0:
         raise walk.wrong(4, f"expected version 0, seen {version:,}")
     count = walk.count("chunks", 4, "<I")
     if count > MOST_CHUNKS:
         raise walk.wrong(4, f"expected at most {MOST_CHUNKS} chunks, seen {count:,}")
-    promised = list(walk.numbers(f"<{count}I", "the list of chunks"))
+    return list(walk.numbers(f"<{count}I", "the list of chunks"))
+
+
+def _chunks(walk: Walk) -> Parts:
+    """Walk from chunk to chunk."""
     parts = Parts()
-    for kind in promised:
+    for kind in _listed_chunks(walk):
         at = walk.at
         seen, length = walk.numbers("<IQ", "a chunk's header")
         if seen != kind or (kind in READERS and kind in parts.seen):

@@ -161,7 +161,8 @@ def read_header(path: Path, data: NDArray[np.uint8]) -> Header:
         If a count, a size or a place is not what the file can hold, or a name stands twice; with the byte.
     """
     walk = Walk(path, data)
-    walk.take(len(MAGIC), "the magic number")
+    if (magic := walk.take(len(MAGIC), "the magic number").tobytes()) != MAGIC:
+        raise walk.wrong(4, f"expected a file that begins with {MAGIC!r}, seen {magic!r}")
     version = walk.number("<I", "the version")
     if version not in VERSIONS:
         swapped = int.from_bytes(version.to_bytes(4, "little"), "big") in VERSIONS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenspace.errors import FileContentError
 from tokenspace.formats import arrow_columns as columns
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.extras import needed
@@ -25,16 +24,12 @@ def _sniff(head: Head) -> bool:
 
 
 def _read(head: Head, reading: Reading) -> EmbeddingTable:
-    lance, pa = needed("lance", extra="lance", why="reading Lance", package="pylance"), columns.arrow("reading Lance")
+    lance = needed("lance", extra="lance", why="reading Lance", package="pylance")
     size = sum(part.stat().st_size for part in head.path.rglob("*") if part.is_file())
-    try:
+    with columns.refusals(head.path):
         dataset = lance.dataset(str(head.path))
         chosen = columns.read(head.path, dataset.schema, n=dataset.count_rows(), size=size, reading=reading)
         return chosen.table(dataset.to_batches(columns=chosen.names, batch_size=ROWS, scan_in_order=True))
-    except (pa.ArrowException, OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, FileContentError):
-            raise
-        raise columns.damaged(head.path, error) from None
 
 
 def _write(table: EmbeddingTable, path: Path) -> None:

@@ -30,13 +30,13 @@ def _parquet() -> Any:
 
 
 def _read(head: Head, reading: Reading) -> EmbeddingTable:
-    pa, parquet = columns.arrow("reading Parquet"), _parquet()
-    try:
-        with parquet.ParquetFile(head.path, memory_map=True, pre_buffer=False, page_checksum_verification=True) as file:
-            chosen = columns.read(head.path, file.schema_arrow, n=file.metadata.num_rows, size=head.size, reading=reading)
-            return chosen.table(file.iter_batches(batch_size=ROWS, columns=chosen.names, use_threads=reading.threads != 1))
-    except (pa.ArrowException, OSError) as error:
-        raise columns.damaged(head.path, error) from None
+    parquet = _parquet()
+    with (
+        columns.refusals(head.path),
+        parquet.ParquetFile(head.path, memory_map=True, pre_buffer=False, page_checksum_verification=True) as file,
+    ):
+        chosen = columns.read(head.path, file.schema_arrow, n=file.metadata.num_rows, size=head.size, reading=reading)
+        return chosen.table(file.iter_batches(batch_size=ROWS, columns=chosen.names, use_threads=reading.threads != 1))
 
 
 def _write(table: EmbeddingTable, path: Path) -> None:
