@@ -91,6 +91,9 @@ class Subwords(Immutable):
         if kept is None and (count != len(matrix) or not count):
             message = f"expected a row for each of {count:,} buckets, at least one; seen {len(matrix):,}"
             raise ArgumentError(message)
+        if kept is not None and np.any(np.diff(kept) < 1):
+            message = "kept must be ascending, each bucket once"
+            raise ArgumentError(message)
         if kept is not None and (kept.shape != (len(matrix),) or (kept.size and not 0 <= int(kept[0]) <= int(kept[-1]) < count)):
             message = f"kept must hold the ascending numbers, below {count:,}, of {len(matrix):,} buckets"
             raise ArgumentError(message)

@@ -34,6 +34,9 @@ END_OF_SENTENCE = "</s>"
 
 CENTROIDS = 256
 
+BLOCK = 1 << 18
+"""Bytes of the dictionary read at a time."""
+
 
 @dataclass(frozen=True)
 class Dictionary:
@@ -114,7 +117,7 @@ def _dictionary(walk: Walk) -> Dictionary:
             while end < 0 or end + 10 > len(rest):
                 if len(rest) - (at - base) > MAX_TOKEN + 10:
                     raise HeaderError(walk.path, f"expected a word of at most {MAX_TOKEN:,} bytes as entry {entry + 1:,}", offset=at)
-                block = file.read(rows.BLOCK)
+                block = file.read(BLOCK)
                 if not block:
                     raise TruncatedFileError(walk.path, f"expected {size:,} words, and the file ends in number {entry + 1:,}", offset=at)
                 rest, base = rest[at - base :] + block, at

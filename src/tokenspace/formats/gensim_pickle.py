@@ -46,6 +46,7 @@ ALLOWED = (
     "__builtin__.hash",
     "__builtin__.set",
     "__builtin__.int",
+    "__builtin__.long",
     "_codecs.encode",
     "copy_reg._reconstructor",
     "copyreg._reconstructor",

@@ -33,7 +33,7 @@ def _read(head: Head, reading: Reading) -> EmbeddingTable:
     header = gguf_header.read_header(head.path, data)
     able = {name: str(tensor) for name, tensor in header.tensors.items() if _is_matrix(tensor)}
     others = {name: str(tensor) for name, tensor in header.tensors.items()}
-    name = chosen_part(head.path, able, reading.part, kind="tensor", others=others, preferred=[EMBEDDING])
+    name = chosen_part(head.path, able, reading.part or (EMBEDDING if EMBEDDING in others else None), kind="tensor", others=others)
     tensor = header.tensors[name]
     if not tensor.shape[0]:
         raise EmptyFileError(head.path, f"expected a row, seen {name!r:.60} of shape {list(tensor.shape)}", offset=tensor.offset)
