@@ -397,6 +397,20 @@ def model(folder: Path, *, tokens: dict[str, int] | None = None, **tensors: np.n
     return folder
 
 
+@pytest.mark.parametrize("shift", range(4))
+def test_rows_that_begin_at_any_byte_can_be_searched(shift: int, tmp_path: Path) -> None:
+    """Headers of other makers end anywhere; the kernels want numbers where they belong."""
+    folder = model(tmp_path / "x")
+    content = safetensors(
+        {"embeddings.word_embeddings.weight": tensor("F32", [3, 2], 0, 24)}, {"": "x" * shift}, np.eye(3, 2, dtype="<f4").tobytes()
+    )
+    (folder / "model.safetensors").write_bytes(content)
+    assert ts.open(folder).nearest("b", k=1, measure="inner_product").ids.tolist() == [0]
+    (folder / "tokenizer.json").unlink()
+    (folder / "model.tokens").write_text("a\nb\nc\n")
+    assert ts.open(folder / "model.safetensors").nearest("b", k=1, measure="inner_product").ids.tolist() == [0]
+
+
 def test_model_folders_that_lie(tmp_path: Path) -> None:
     check(errors.TokenizerMismatchError, "seen the id 3 for 'd'", model(tmp_path / "1", tokens={"a": 0, "d": 3}))
     check(errors.TokenizerMismatchError, "one id", model(tmp_path / "2", tokens={"a": 0, "b": 0}))
