@@ -11,7 +11,7 @@ LOOKALIKES: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
         (rb"version https://git-lfs", "a Git LFS pointer, not the file itself", "run git lfs pull"),
         (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP", "an image", ""),
         (rb"%PDF", "a PDF", ""),
-        (rb"\x80[\x02-\x05]", "a Python pickle", "never unpickled, as that can run code; gensim's are read if named: --from gensim"),
+        (rb"\x80[\x02-\x05]", "a Python pickle", "never unpickled; gensim's are read as data: tokenspace convert A B --from gensim"),
         (rb"PK\x03\x04.{26}[^/]{1,99}/(data\.pkl|version|byteorder)", "a PyTorch file", "save its tensors as safetensors"),
         (rb"PK[\x03\x05]", "a zip archive without .npy arrays", "unpack it first"),
         (rb"\x1f\x8b", "gzip", "unpack it first: gunzip"),
