@@ -63,11 +63,11 @@ class Subwords(Immutable):
 
     Examples
     --------
-    >>> subwords = Subwords(np.eye(4, dtype=np.float32), min_n=3, max_n=3)
-    >>> subwords.ids("cat")  # <ca, cat, at>
-    array([2, 2, 2])
+    >>> subwords = Subwords(np.eye(4, dtype=np.float32), min_n=3, max_n=4)
+    >>> subwords.ids("cat")  # <ca, <cat, cat, cat>, at>
+    array([3, 1, 3, 3, 2])
     >>> subwords.vector("cat")
-    array([0., 0., 1., 0.], dtype=float32)
+    array([0. , 0.2, 0.2, 0.6], dtype=float32)
     """
 
     __slots__ = ("buckets", "kept", "matrix", "max_n", "min_n")
@@ -191,10 +191,10 @@ class SubwordTable(EmbeddingTable):
     Examples
     --------
     >>> from tokenspace import Vocabulary
-    >>> subwords = Subwords(np.eye(4, dtype=np.float32), min_n=3, max_n=3)
+    >>> subwords = Subwords(np.eye(4, dtype=np.float32), min_n=3, max_n=4)
     >>> table = SubwordTable.of(Vocabulary(["king"]), np.array([[2, 1, 0, 0]], np.float32), subwords)
     >>> table["king"], table["cat"], "cat" in table
-    (array([2., 1., 0., 0.], dtype=float32), array([0., 0., 1., 0.], dtype=float32), False)
+    (array([2., 1., 0., 0.], dtype=float32), array([0. , 0.2, 0.2, 0.6], dtype=float32), False)
     """
 
     __slots__ = ("subwords",)
