@@ -88,7 +88,7 @@ def as_matrix(values: ArrayLike, name: str) -> NDArray[Any]:
         message = f"{name} must be of shape (rows, d) with d >= 1; seen {array.shape}"
         raise ShapeError(message, hint="one vector is vector[None, :]" if array.ndim == 1 else "")
     adjacent = array.strides[1] == array.itemsize or array.shape[1] == 1
-    return array if adjacent and array.flags.aligned else np.ascontiguousarray(array)
+    return array if adjacent and array.flags.aligned else np.array(array, order="C")  # ascontiguousarray would leave it where it is
 
 
 def checked_rows(rows: ArrayLike, n: int) -> NDArray[np.int64]:

@@ -403,10 +403,11 @@ def test_bytes_that_are_not_utf8_are_kept_on_request(tmp_path: Path) -> None:
 
 
 def test_the_choices_of_format_are_the_formats() -> None:
-    from tokenspace.cli.convert import DTYPES, FORMATS
+    from tokenspace.cli.convert import DTYPES, READ, WRITTEN
     from tokenspace.rows import FLOATS
 
-    assert tuple(known.name for known in ts.formats.FORMATS) == FORMATS
+    assert {known.name for known in ts.formats.FORMATS} == set(READ)
+    assert {known.name for known in ts.formats.FORMATS if known.write} == set(WRITTEN)
     assert FLOATS == DTYPES
 
 

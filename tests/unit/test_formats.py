@@ -7,6 +7,7 @@ import os
 import stat
 import struct
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from tokenspace.formats.format import Head
 
 MATRIX = np.array([[0.1, -2.5], [3e-5, 4.0], [5.25, 1e20]], dtype=np.float32)
 TABLE = ts.EmbeddingTable(["the", "of", "king"], MATRIX)
-SUFFIXES = [suffix for known in formats.FORMATS for suffix in known.suffixes]
+WRITTEN = [known for known in formats.FORMATS if known.write and (known.name != "lance" or find_spec("lance"))]
+FILES = [known for known in WRITTEN if not known.folder]
+SUFFIXES = [suffix for known in WRITTEN for suffix in known.suffixes]
 
 
 def written(folder: Path, content: bytes, name: str = "table.any") -> Path:
@@ -46,18 +49,20 @@ def test_the_ending_chooses_what_is_written_and_the_content_what_is_read(suffix:
         assert same(ts.open(path.rename(tmp_path / "table.doc")))
 
 
-@pytest.mark.parametrize("known", formats.FORMATS, ids=lambda known: known.name)
+@pytest.mark.parametrize("known", WRITTEN, ids=lambda known: known.name)
 def test_a_format_recognises_its_own_files_and_no_other(known: formats.Format, tmp_path: Path) -> None:
     for wide in (TABLE, ts.EmbeddingTable(["a"], np.float32([[1]])), ts.EmbeddingTable(["", "1 x"[:1]], np.float32([[0], [3]]))):
         ts.save(wide, tmp_path / "x", format=known.name)
-        head = Head.of(tmp_path / "x")
-        assert next(other for other in formats.FORMATS if other.sniff(head)) is known
+        head = Head.of(tmp_path / "x", folders=True)
+        assert next(other for other in formats.FORMATS if other.folder == head.folder and other.sniff(head)) is known
+        assert formats.format_of(tmp_path / "x") is known
 
 
 def test_every_format_has_a_name_a_title_and_endings_of_its_own() -> None:
     assert len({known.name for known in formats.FORMATS}) == len(formats.FORMATS)
     assert len(set(SUFFIXES)) == len(SUFFIXES)
-    assert all(known.title and known.suffixes for known in formats.FORMATS)
+    assert all(known.title for known in formats.FORMATS)
+    assert not any(known.suffixes for known in formats.FORMATS if known.write is None)
 
 
 def test_what_save_cannot_choose_it_asks_for(tmp_path: Path) -> None:
@@ -204,7 +209,7 @@ UNWRITABLE = [
 @pytest.mark.parametrize(("token", "names"), UNWRITABLE, ids=[repr(token)[:12] for token, _ in UNWRITABLE])
 def test_a_token_that_a_format_cannot_hold_is_refused_before_anything_is_written(token: str, names: Any, tmp_path: Path) -> None:
     table = ts.EmbeddingTable([token], np.float32([[1, 2]]))
-    for known in formats.FORMATS:
+    for known in FILES:
         path = written(tmp_path, b"old", f"old-{known.name}")
         if known.name in names:
             with pytest.raises(errors.UnwritableError, match="not written"):
@@ -250,7 +255,7 @@ def test_a_table_may_be_saved_over_its_own_file(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for known in formats.FORMATS:
+    for known in FILES:
         folder = tmp_path / known.name
         folder.mkdir()
         path = written(folder, b"old", "x.npy")
@@ -263,6 +268,33 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
             with pytest.raises(OSError, match="No space left"):
                 ts.save(TABLE, path, format=known.name)
         assert {entry.name: entry.read_bytes() for entry in folder.iterdir()} == {"x.npy": b"old"}
+
+
+@pytest.mark.parametrize("known", [known for known in WRITTEN if known.folder], ids=lambda known: known.name)
+def test_a_folder_replaces_one_of_its_own_kind_and_nothing_else(
+    known: formats.Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "table"
+    ts.save(ts.EmbeddingTable(["old"], [[1]]), path, format=known.name)
+    with monkeypatch.context() as patch:
+        patch.setattr(replacement.os, "fsync", lambda _descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space left"):
+            ts.save(TABLE, path, format=known.name)
+    assert list(ts.open(path)) == ["old"]
+    ts.save(TABLE, path, format=known.name)
+    assert same(ts.open(path))
+    assert list(tmp_path.iterdir()) == [path]
+    home = tmp_path / "home"
+    home.mkdir()
+    written(home, b"dear diary", "diary.txt")
+    for taken in (home, home / "diary.txt"):
+        with pytest.raises(errors.ArgumentError, match="holds something else"):
+            ts.save(TABLE, taken, format=known.name)
+    with pytest.raises(errors.TableNotFoundError, match="no such folder"):
+        ts.save(TABLE, tmp_path / "absent" / "table", format=known.name)
+    with pytest.raises(errors.UnknownFormatError, match="expected a folder"):
+        ts.open(home / "diary.txt", format=known.name)
+    assert (home / "diary.txt").read_bytes() == b"dear diary"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions and links as POSIX has them")

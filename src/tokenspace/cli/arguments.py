@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -117,12 +116,6 @@ def words(arguments: tuple[str, ...]) -> Iterator[str]:
 
 
 def open_table(name: str) -> Any:
-    """Open a table by name, file or folder, a model's folder too; an empty name (``TOKENSPACE_TABLE=``) is the default."""
-    if Path(name or DEFAULT_TABLE).is_dir():
-        from tokenspace import checkpoint  # noqa: PLC0415 - brings NumPy, which --help does not need
-        from tokenspace.checkpoint.folders.contents import is_model_folder  # noqa: PLC0415
-
-        if is_model_folder(name):
-            return checkpoint.open(name).table()
+    """Open a table by name, file or folder; an empty name (``TOKENSPACE_TABLE=``) is the default."""
     opener: Callable[[str], Any] = ts.open
     return opener(name or DEFAULT_TABLE)

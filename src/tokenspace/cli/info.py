@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tokenspace.cli import arguments, duplicates, output
+from tokenspace.errors import FileContentError
 
 if TYPE_CHECKING:
     from tokenspace.table import EmbeddingTable
@@ -49,7 +50,7 @@ def _verify(table: EmbeddingTable) -> None:
     """Check all there is to check: the file where there is one, whose checksums say more than its numbers."""
     from tokenspace import formats  # noqa: PLC0415 - brings NumPy, which --help does not need
 
-    if table.source and Path(table.source).is_file():
+    if table.source and Path(table.source).exists():
         formats.verify(table.source)
     else:
         table.verify()
@@ -63,7 +64,7 @@ def describe(table: EmbeddingTable) -> dict[str, Any]:
     path = Path(table.source) if table.source else None
     return {
         "source": table.source or None,
-        "format": _format(path) if path is not None and path.is_file() else None,
+        "format": _format(path) if path is not None and path.exists() else None,
         "rows": table.n,
         "dimensions": table.d,
         "dtype": str(table.dtype),
@@ -76,11 +77,12 @@ def describe(table: EmbeddingTable) -> dict[str, Any]:
 
 
 def _format(path: Path) -> str | None:
-    from tokenspace.formats import FORMATS  # noqa: PLC0415 - brings NumPy, which --help does not need
-    from tokenspace.formats.format import Head  # noqa: PLC0415
+    from tokenspace import formats  # noqa: PLC0415 - brings NumPy, which --help does not need
 
-    head = Head.of(path)
-    return next((known.title for known in FORMATS if known.sniff(head)), None)
+    try:
+        return formats.format_of(path).title
+    except FileContentError:  # opened by a format that was named
+        return None
 
 
 def _size(path: Path) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from tokenspace import search
 from tokenspace.cli import arguments, output
 from tokenspace.errors import ZeroVectorError
+from tokenspace.expressions import split
 from tokenspace.formats.codes import codes_of
 from tokenspace.measures import MEASURES, Measure, norms
 from tokenspace.native import pair_sums
@@ -136,7 +137,8 @@ def _terms(table: EmbeddingTable, text: str) -> tuple[NDArray[np.float64], NDArr
     if not isinstance(query, str):
         arguments.check_length(query, table, text)
         return query, np.empty(0, dtype=np.int64)
-    return table.vector(query).astype(np.float64), table.terms(query)[0]
+    own = table.vocabulary.find(split(query, table.vocabulary)[0])  # a table with n-grams has a vector for words without a row
+    return table.vector(query).astype(np.float64), own[own >= 0]
 
 
 def _rows(

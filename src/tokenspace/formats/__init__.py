@@ -7,31 +7,65 @@ at content, never at names; writing looks at the name, or is told.
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenspace.errors import ArgumentError, FileContentError, TableNotFoundError, UnknownFormatError
-from tokenspace.formats import glove, lookalikes, native_file, npy, npz, word2vec_binary, word2vec_text
+from tokenspace.formats import (
+    arrow,
+    fasttext_bin,
+    finalfusion,
+    gensim_pickle,
+    gguf,
+    glove,
+    lance,
+    lookalikes,
+    model2vec,
+    model_folder,
+    native_file,
+    npy,
+    npz,
+    parquet,
+    safetensors,
+    spacy,
+    word2vec_binary,
+    word2vec_text,
+)
 from tokenspace.formats.format import Format, Head, Reading
 from tokenspace.formats.named import NAMED, open_named
 from tokenspace.rows import float_type
+from tokenspace.subwords import SubwordTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import DTypeLike
 
     from tokenspace.table import EmbeddingTable
 
-__all__ = ["FORMATS", "NAMED", "Format", "convert", "open", "save", "verify"]
+__all__ = ["FORMATS", "NAMED", "Format", "convert", "format_of", "open", "save", "verify"]
 
 FORMATS: tuple[Format, ...] = (
     native_file.FORMAT,
     npy.FORMAT,
     npz.FORMAT,
+    gguf.FORMAT,
+    fasttext_bin.FORMAT,
+    finalfusion.FORMAT,
+    parquet.FORMAT,
+    arrow.FORMAT,
+    safetensors.FORMAT,
     word2vec_binary.FORMAT,
     word2vec_text.FORMAT,
     glove.FORMAT,
+    lance.FORMAT,
+    spacy.FORMAT,
+    model2vec.FORMAT,
+    model_folder.FORMAT,
+    gensim_pickle.FORMAT,
 )
-"""Every format, in the order in which they are asked whether a file is theirs: those with a magic number first."""
+"""Every format, in the order in which they are asked whether a file or a folder is theirs: those with a magic number first."""
 
 ERRORS = ("strict", "surrogateescape")
 
@@ -44,6 +78,7 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
     tokens: str | os.PathLike[str] | None = None,
     errors: str = "strict",
     threads: int | None = None,
+    tensor: str | None = None,
 ) -> EmbeddingTable:
     r"""Open a table: a name, a file, or a folder that holds one.
 
@@ -56,16 +91,20 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
     dtype : numpy dtype or str, optional
         The element type wanted: float32, float64, float16 or bfloat16. Left out, it is the file's; float32 for text.
     tokens : str or path, optional
-        For ``.npy``: the file that holds the tokens, one a line. Left out, it is looked for beside the matrix.
+        For a file that holds a matrix alone: the file of its tokens, one a line. Left out, it is looked for beside the matrix.
     errors : "strict" or "surrogateescape", default "strict"
         What to do about a token that is not UTF-8: refuse it, or keep its bytes as Python's file names do.
     threads : int, optional
         Threads that read; by default one for every CPU. The table is the same for any number.
+    tensor : str, optional
+        Which tensor (safetensors, GGUF, a model folder) or column (Parquet, Arrow, Lance) holds the rows, where it cannot be told.
 
     Returns
     -------
     EmbeddingTable
-        Native files and ``.npy`` in C order are memory maps, the others are read into memory.
+        A memory map where the bytes on disk are the rows: native files, ``.npy`` in C order, safetensors, model folders, Arrow IPC of
+        one record batch, GGUF that is not quantised. Others are read into memory. It is a `tokenspace.subwords.SubwordTable` where the
+        file can make vectors for words that have no row.
 
     Raises
     ------
@@ -81,7 +120,8 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
     Notes
     -----
     A native file opens in the same time whatever its size, as nothing but its header is read; `verify` reads the rest. The vice: a
-    damaged native file is then found at a lookup, or not at all. Every other format is checked whole as it is read. A mapped file
+    damaged native file is then found at a lookup, or not at all. Of a model folder headers and tokens are read, and no more. Every
+    other format is checked whole as it is read. A mapped file
     that another program cuts short takes the process down; one that is replaced (as `save` does) does no harm.
 
     Examples
@@ -96,15 +136,18 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
         message = f"errors must be one of {', '.join(ERRORS)}; seen {errors!r}"
         raise ArgumentError(message)
     wanted = None if dtype is None else float_type(dtype)
-    reading = Reading(dtype=wanted, errors=errors, tokens=None if tokens is None else Path(tokens), threads=threads)
+    reading = Reading(dtype=wanted, errors=errors, tokens=None if tokens is None else Path(tokens), threads=threads, part=tensor)
     if isinstance(x, str) and format is None and (table := open_named(x)) is not None:
         return table if wanted in {None, table.dtype} else _retyped(table, x, reading)
     path = Path(x)
     if not path.exists():
         message = f"no table of the name {os.fspath(x)!r}, and no such file or folder"
         raise TableNotFoundError(message, hint=_near(path))
-    head = Head.of(_only_table(path) if path.is_dir() else path)
-    return (_sniffed(head) if format is None else _named(format)).read(head, reading)
+    known, head = _recognised(Head.of(path, folders=True), format)
+    if tensor is not None and not known.parts:
+        message = f"tensor={tensor!r:.60} chooses between tensors or columns, and the format {known.name} holds one matrix"
+        raise ArgumentError(message, hint="leave it out")
+    return known.read(head, reading)
 
 
 def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | None = None) -> None:  # noqa: A002
@@ -117,7 +160,8 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
         The file; replaced whole once the new one is written, so that an interrupted run leaves the old one.
     format : str, optional
         A name of `FORMATS`. Left out, the ending of `path` chooses: ``.tokenspace`` and ``.safetensors`` are the native format,
-        ``.txt`` GloVe text, ``.vec`` word2vec text, ``.bin`` word2vec binary, ``.npy`` and ``.npz`` NumPy's.
+        ``.txt`` GloVe text, ``.vec`` word2vec text, ``.bin`` word2vec binary, ``.npy`` and ``.npz`` NumPy's, ``.parquet`` Parquet,
+        ``.arrow`` and ``.feather`` Arrow IPC, ``.lance`` Lance. Foreign safetensors and model2vec have to be named.
 
     Raises
     ------
@@ -142,7 +186,7 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
     array([2., 3.], dtype=float32)
     """
     path = Path(path)
-    _chosen(path, format).write(table, path)
+    _save(table, path, _writer(path, format))
 
 
 def convert(
@@ -154,12 +198,13 @@ def convert(
     dtype: DTypeLike | None = None,
     tokens: str | os.PathLike[str] | None = None,
     errors: str = "strict",
+    tensor: str | None = None,
 ) -> EmbeddingTable:
     """Write a table in another format.
 
     Parameters
     ----------
-    source, source_format, dtype, tokens, errors
+    source, source_format, dtype, tokens, errors, tensor
         What to open, as `open` takes it.
     destination, format
         What to write, as `save` takes it. An unknown ending is found before the source is read.
@@ -174,10 +219,17 @@ def convert(
     TokenspaceError
         As `open` and `save`.
     """
-    target = _chosen(Path(destination), format)
-    table = open(source, format=source_format, dtype=dtype, tokens=tokens, errors=errors)
-    target.write(table, Path(destination))
+    write = _writer(Path(destination), format)
+    table = open(source, format=source_format, dtype=dtype, tokens=tokens, errors=errors, tensor=tensor)
+    _save(table, Path(destination), write)
     return table
+
+
+def _save(table: EmbeddingTable, path: Path, write: Callable[[EmbeddingTable, Path], None]) -> None:
+    """Write a table; say so where the format leaves out what makes vectors for unseen words."""
+    write(table, path)
+    if write is not native_file.FORMAT.write and isinstance(table, SubwordTable):
+        warnings.warn(f"{path} holds the {table.n:,} words; the n-grams, for unseen words, only the native format keeps", stacklevel=3)
 
 
 def verify(path: str | os.PathLike[str]) -> None:
@@ -193,17 +245,43 @@ def verify(path: str | os.PathLike[str]) -> None:
     FileContentError
         In one of its kinds, at the first thing that is wrong.
     """
-    head = Head.of(Path(path))
-    if _sniffed(head) is native_file.FORMAT:
+    known, head = _recognised(Head.of(Path(path), folders=True), None)
+    if known is native_file.FORMAT:
         native_file.verify(head.path)
     else:
         open(path).verify()
 
 
+def format_of(path: str | os.PathLike[str]) -> Format:
+    """Return the format of a file or folder, told by its content.
+
+    Raises
+    ------
+    TableNotFoundError, UnknownFormatError
+        As `open`.
+    """
+    return _recognised(Head.of(Path(path), folders=True), None)[0]
+
+
+def _recognised(head: Head, name: str | None) -> tuple[Format, Head]:
+    """Return the format of a file or folder, the one named or by its content, and where the table is: perhaps in the folder."""
+    if name is not None:
+        known = _named(name)
+        if known.folder and not head.folder:
+            raise UnknownFormatError(head.path, f"expected a folder, as {name} is one; seen a file")
+        return known, Head.of(_only_table(head.path)) if head.folder and not known.folder else head
+    for known in FORMATS:
+        if head.folder and known.folder and known.sniff(head):
+            return known, head
+    if head.folder:
+        head = Head.of(_only_table(head.path))
+    return _sniffed(head), head
+
+
 def _sniffed(head: Head) -> Format:
     """Return the format of a file, by its content."""
     for known in FORMATS:
-        if known.sniff(head):
+        if not known.folder and known.sniff(head):
             return known
     seen, hint = lookalikes.description(head.start)
     problem = f"expected one of {', '.join(known.name for known in FORMATS)}; {seen}"
@@ -219,22 +297,25 @@ def _named(name: str) -> Format:
     raise ArgumentError(message)
 
 
-def _chosen(path: Path, name: str | None) -> Format:
-    """Return the format to write: the one named, else the one whose ending `path` has."""
+def _writer(path: Path, name: str | None) -> Callable[[EmbeddingTable, Path], None]:
+    """Return what writes the format named, else the one whose ending `path` has."""
+    writable = [known for known in FORMATS if known.write is not None]
+    for known in writable if name is None else [_named(name)]:
+        if known.write is not None and (name is not None or path.suffix.lower() in known.suffixes):
+            return known.write
+    names = ", ".join(known.name for known in writable)
     if name is not None:
-        return _named(name)
-    for known in FORMATS:
-        if path.suffix.lower() in known.suffixes:
-            return known
-    endings = ", ".join(suffix for known in FORMATS for suffix in known.suffixes)
+        message = f"the format {name} is read, not written; written are {names}"
+        raise ArgumentError(message)
+    endings = ", ".join(suffix for known in writable for suffix in known.suffixes)
     message = f"the ending of {path.name!r} names no format to write; known are {endings}"
-    raise ArgumentError(message, hint=f"or name the format: {', '.join(known.name for known in FORMATS)}")
+    raise ArgumentError(message, hint=f"or name the format: {names}")
 
 
 def _only_table(folder: Path) -> Path:
     """Return the one table in a folder."""
     found = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith(".")):  # no pipe, no cache
         try:
             _sniffed(Head.of(path))
         except FileContentError:

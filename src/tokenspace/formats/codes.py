@@ -63,7 +63,7 @@ def save_codes(path: str | os.PathLike[str], matrix: NDArray[Any], rows: CodedRo
     """
     parts: dict[str, NDArray[Any]] = {**rows.arrays(), "middle": middle.astype("<f4")}
     metadata = {"format": "tokenspace-codes", "version": VERSION, "rows": str(rows.n), "base": str(rows.base)}
-    metadata |= {"unit": float(rows.unit).hex(), "of": _digest(matrix)}
+    metadata |= {"unit": float(rows.unit).hex(), "of": matrix_digest(matrix)}
     entries: dict[str, Any] = {"__metadata__": metadata}
     at = 0
     for name, array in parts.items():
@@ -113,7 +113,7 @@ def open_codes(path: str | os.PathLike[str], matrix: NDArray[Any]) -> tuple[Code
         tensor = header.tensors.get(name)
         if tensor is None or tensor.shape != shape or tensor.dtype != ("F32" if name == "middle" else "U8"):
             raise HeaderError(head.path, f"expected {name} of shape {shape} for a table {n:,} x {d:,}, seen {tensor}", offset=8)
-    if metadata.get("of") != _digest(matrix) or metadata.get("rows") != str(n):
+    if metadata.get("of") != matrix_digest(matrix) or metadata.get("rows") != str(n):
         raise ChecksumError(head.path, "these are the codes of another matrix", hint="delete the file; it is made again")
     try:
         base, unit = int(metadata["base"]), float.fromhex(metadata["unit"])
@@ -131,7 +131,7 @@ def open_codes(path: str | os.PathLike[str], matrix: NDArray[Any]) -> tuple[Code
     return rows, part("middle", "<f4").astype(np.float64)
 
 
-def _digest(matrix: NDArray[Any]) -> str:
+def matrix_digest(matrix: NDArray[Any]) -> str:
     """Return what tells one matrix from another without reading it whole."""
     some = np.unique(np.linspace(0, max(len(matrix) - 1, 0), SAMPLE).astype(np.int64))[: len(matrix)]
     text = f"{matrix.shape} {matrix.dtype.name} ".encode()

@@ -14,11 +14,10 @@ import numpy as np
 
 from tokenspace.cache import cache_folder
 from tokenspace.errors import FileContentError, HeaderError, MissingExtraError, TokenspaceError
-from tokenspace.formats import native_file, npy_header
+from tokenspace.formats import native_file
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.format import Head, Reading
-from tokenspace.formats.npy import in_rows
-from tokenspace.formats.promises import broken_promise
+from tokenspace.formats.npy import in_rows, stored_matrix
 from tokenspace.table import EmbeddingTable
 from tokenspace.vocabulary import Vocabulary
 
@@ -59,15 +58,8 @@ class NamedTable:
 
 def _read_glove(matrix_path: Path, index_path: Path) -> EmbeddingTable:
     """Read the GloVe package: a matrix in Fortran order, and a Parquet file with the words."""
-    head = Head.of(matrix_path)
-    array = npy_header.read_header(matrix_path, head.start)
-    npy_header.check_matrix(matrix_path, array)
-    broken = broken_promise(matrix_path, "the matrix", array.size, head.size - array.offset, offset=array.offset)
-    if broken:
-        raise broken
-    stored = np.frombuffer(rows.mapped(matrix_path)[array.offset :], array.dtype)
-    n, d = array.shape
-    matrix = in_rows(stored.reshape(d, n).T if array.fortran else stored.reshape(n, d))
+    array, stored = stored_matrix(Head.of(matrix_path))
+    matrix, n = in_rows(stored), array.shape[0]
     rows.check_rows(matrix_path, matrix, lambda row: {"offset": array.offset + row * array.dtype.itemsize})
     vocabulary = _parquet_words(index_path, "index")
     if len(vocabulary) != n:
@@ -133,7 +125,7 @@ def open_named(name: str) -> EmbeddingTable | None:
     table = known.read(*files)
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        native_file.FORMAT.write(table, cached)
+        native_file.write(table, cached)
         return native_file.FORMAT.read(Head.of(cached), Reading())
     except (OSError, TokenspaceError) as error:
         warnings.warn(

@@ -15,6 +15,7 @@ import numpy as np
 
 from tokenspace.errors import ArgumentError, ChecksumError, FileContentError, HeaderError
 from tokenspace.formats import rows_in_files as rows
+from tokenspace.formats import subword_file
 from tokenspace.formats.format import Format, Head, Reading
 from tokenspace.formats.replacement import replacing
 from tokenspace.formats.safetensors_header import ITEM_SIZES, Header, read_header
@@ -63,7 +64,7 @@ def _read(head: Head, reading: Reading) -> EmbeddingTable:
     known = header.metadata.get("hash") == HASH  # another hash, a later version's say: the index is built anew
     vocabulary = Vocabulary.from_arrays(data, offsets, arrays["vocab.index"] if known else None)
     matrix = rows.as_type(head.path, arrays["embedding"], reading.dtype, lambda _row: {})
-    return EmbeddingTable.mapped(vocabulary, matrix, source=str(head.path))
+    return subword_file.attached(EmbeddingTable.mapped(vocabulary, matrix, source=str(head.path)), head.path, arrays["embedding"])
 
 
 def _checked_header(head: Head) -> Header:
@@ -104,7 +105,8 @@ def _array(whole: mmap.mmap, header: Header, name: str) -> NDArray[Any]:
     return flat.reshape(tensor.shape)
 
 
-def _write(table: EmbeddingTable, path: Path) -> None:
+def write(table: EmbeddingTable, path: Path) -> None:
+    """Write a table in the native format."""
     code = NAMES[table.dtype.name]
     vocabulary = Vocabulary.from_arrays(table.vocabulary.data, table.vocabulary.offsets)  # checks offsets, finds duplicates
     matrix = table.matrix
@@ -143,6 +145,7 @@ def _write(table: EmbeddingTable, path: Path) -> None:
         digests = {f"sha256.{name}": _write_array(file, array) for name, array in pieces}
         file.seek(0)
         file.write(_header_bytes({**metadata, **{name: digests[name] for name in blank}}, entries))
+    subword_file.keep(table, path)
 
 
 def _entry(dtype: str, shape: tuple[int, ...], begin: int, size: int) -> dict[str, object]:
@@ -215,4 +218,4 @@ def verify(path: Path) -> None:
         raise FileContentError(path, error.message, offset=header.tensors["vocab.offsets"].offset, hint="make it anew") from None
 
 
-FORMAT = Format("native", "tokenspace's own: one memory-mapped safetensors file", (".tokenspace", ".safetensors"), _sniff, _read, _write)
+FORMAT = Format("native", "tokenspace's own: one memory-mapped safetensors file", (".tokenspace", ".safetensors"), _sniff, _read, write)

@@ -10,7 +10,7 @@ import numpy as np
 from tokenspace.errors import EmptyFileError, HeaderError, TableNotFoundError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.format import Format, Head, Reading
-from tokenspace.formats.npy_header import MAGIC, check_matrix, header_bytes, read_header
+from tokenspace.formats.npy_header import MAGIC, Array, check_matrix, header_bytes, read_header
 from tokenspace.formats.promises import broken_promise
 from tokenspace.formats.replacement import replacing
 from tokenspace.native.reference_text import MAX_TOKEN
@@ -32,26 +32,36 @@ def _sniff(head: Head) -> bool:
 
 
 def _read(head: Head, reading: Reading) -> EmbeddingTable:
-    array = read_header(head.path, head.start)
-    check_matrix(head.path, array)
-    what = f"an array of shape {array.shape} in {array.dtype}"
-    broken = broken_promise(head.path, what, array.size, head.size - array.offset, offset=array.offset)
-    if broken:
-        raise broken
-    if not array.shape[0]:
-        raise EmptyFileError(head.path, f"expected a row, seen shape {array.shape}", offset=10)
-    flat = rows.mapped(head.path)[array.offset :]
-    stored = np.frombuffer(flat, array.dtype) if array.offset % array.dtype.itemsize == 0 else np.frombuffer(flat.tobytes(), array.dtype)
-    n, d = array.shape
-    matrix = in_rows(stored.reshape(d, n).T if array.fortran else stored.reshape(n, d))
+    array, stored = stored_matrix(head)
+    matrix, (n, d) = in_rows(stored), array.shape
 
     def place(row: int) -> dict[str, int]:
         return {"offset": array.offset + (row if array.fortran else row * d) * array.dtype.itemsize}
 
     rows.check_rows(head.path, matrix, place)
-    tokens = reading.tokens or _tokens_beside(head.path)
+    tokens = reading.tokens or tokens_beside(head.path)
     vocabulary = read_tokens(tokens, n, matrix_path=head.path, errors=reading.errors)
     return EmbeddingTable.mapped(vocabulary, rows.as_type(head.path, matrix, reading.dtype, place), source=str(head.path))
+
+
+def stored_matrix(head: Head) -> tuple[Array, NDArray[Any]]:
+    """Return the header of a .npy file and its matrix of shape (n, d), n >= 1: mapped as it is, perhaps by columns, byte order kept.
+
+    Raises
+    ------
+    FileContentError
+        In one of its kinds, if it is no matrix of floats or its size is not what its header promises.
+    """
+    array = read_header(head.path, head.start)
+    check_matrix(head.path, array)
+    what = f"an array of shape {array.shape} in {array.dtype}"
+    if broken := broken_promise(head.path, what, array.size, head.size - array.offset, offset=array.offset):
+        raise broken
+    n, d = array.shape
+    if not n:
+        raise EmptyFileError(head.path, f"expected a row, seen shape {array.shape}", offset=10)
+    flat = rows.mapped_matrix(head.path, array.dtype, (n * d,), array.offset)
+    return array, flat.reshape(d, n).T if array.fortran else flat.reshape(n, d)
 
 
 def in_rows(matrix: NDArray[Any]) -> NDArray[Any]:
@@ -64,7 +74,14 @@ def in_rows(matrix: NDArray[Any]) -> NDArray[Any]:
     return out
 
 
-def _tokens_beside(path: Path) -> Path:
+def tokens_beside(path: Path) -> Path:
+    """Return the file of tokens beside a matrix.
+
+    Raises
+    ------
+    TableNotFoundError
+        If there is none; the places looked at are named.
+    """
     candidates = [path.with_suffix(suffix) for suffix in TOKEN_SUFFIXES if suffix != path.suffix]
     for candidate in candidates:
         if candidate.is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import stat
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 from tokenspace.errors import ArgumentError, TableNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
@@ -75,6 +76,60 @@ def _replaceable_mode(target: Path) -> int | None:
         message = f"a table is written into a file of its own; {target} is {kind}"
         raise ArgumentError(message, hint="name a file in it" if kind == "a folder" else "write a file, then copy it there")
     return stat.S_IMODE(mode)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path, *, ours: Callable[[Path], bool]) -> Iterator[Path]:
+    """Make a folder that takes the place of `path` when the block ends without an exception.
+
+    Parameters
+    ----------
+    path : Path
+        Not there, an empty folder, or one that `ours` knows.
+    ours : callable
+        Whether a folder that is there is a table of the same format, and so may be replaced: a mistyped name must not cost a home
+        directory.
+
+    Yields
+    ------
+    Path
+        An empty folder beside it; removed if the block raises.
+
+    Raises
+    ------
+    TableNotFoundError
+        If the folder around it is not there.
+    ArgumentError
+        If something else is there.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not (target.is_dir() and (ours(target) or not any(target.iterdir()))):
+        message = f"a table is written into a folder of its own; {target} is there and holds something else"
+        raise ArgumentError(message, hint="name a folder that is not there")
+    name = f".{target.name[:80]}.{os.getpid()}-{secrets.token_hex(4)}"
+    beside, old = target.with_name(f"{name}.new"), target.with_name(f"{name}.old")
+    try:
+        beside.mkdir()
+    except FileNotFoundError:
+        message = f"no such folder: {target.parent}"
+        raise TableNotFoundError(message, hint="create it first") from None
+    try:
+        yield beside
+        for at, _, files in os.walk(beside):
+            for file in files:
+                with Path(at, file).open("rb") as written:
+                    os.fsync(written.fileno())
+            settle(Path(at))
+        if target.exists():
+            target.rename(old)
+        beside.rename(target)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+    settle(target.parent)
 
 
 def settle(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from tokenspace.errors import (
 from tokenspace.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -36,6 +37,18 @@ def mapped(path: Path) -> NDArray[np.uint8]:
     """Return a file's bytes as a read-only memory map, shape (size,), uint8; the caller knows that it is not empty."""
     with path.open("rb") as file:
         return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype=np.uint8)
+
+
+def mapped_matrix(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> NDArray[Any]:
+    """Return the rows that stand at a byte of a file, of shape (n, d), little-endian: mapped, or copied where they are not aligned.
+
+    The caller has held `shape` against the size of the file.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    data = mapped(path)[offset : offset + size]
+    if data.ctypes.data % dtype.itemsize:
+        data = data.copy()
+    return data.view(dtype).reshape(shape)
 
 
 def blocks(matrix: NDArray[Any]) -> Iterator[tuple[int, int]]:
@@ -99,6 +112,33 @@ def vocabulary_of(
         )
         duplicate.rows = (first, second)
         raise duplicate from None
+
+
+def vocabulary_of_list(path: Path, tokens: Iterable[str | bytes], *, errors: str) -> Vocabulary:
+    """Make the vocabulary of tokens that a library or a JSON file has given.
+
+    Raises
+    ------
+    EncodingError, DuplicateRowError
+        As `vocabulary_of`; rows are named by number.
+    """
+    data, starts, lengths = joined(tokens)
+    return vocabulary_of(path, data, starts, lengths, place=lambda _row: {}, errors=errors)
+
+
+def joined(tokens: Iterable[str | bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """Return tokens end to end, and where each begins and how long it is: what `vocabulary_of` takes."""
+    text = [token if isinstance(token, bytes) else _as_bytes(token) for token in tokens]
+    lengths = np.array([len(token) for token in text], dtype=np.int64)
+    return np.frombuffer(b"".join(text), dtype=np.uint8), np.cumsum(lengths) - lengths, lengths
+
+
+def _as_bytes(token: str) -> bytes:
+    """Return a token's bytes: escaped ones as they were; a lone surrogate, which UTF-8 has no bytes for, as some that are refused."""
+    try:
+        return token.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return token.encode("utf-8", "surrogatepass")
 
 
 def undecodable(tokens: NDArray[np.uint8], offsets: NDArray[np.int64]) -> tuple[int, int] | None:

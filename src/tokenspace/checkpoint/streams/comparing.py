@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokenspace.checkpoint.streams import progress
+from tokenspace import progress
 from tokenspace.checkpoint.streams.pieces import Piece, Stretch
 from tokenspace.errors import TruncatedFileError
 

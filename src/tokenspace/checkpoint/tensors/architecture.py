@@ -137,7 +137,7 @@ def roles_of(folder: Folder, weights: Weights, settings: dict[str, Any], *, chos
     """
     tensors = weights.tensors
     sizes = config.vocabulary_sizes(settings)
-    embedding, copies = _chosen(folder, tensors, chosen) if chosen else _embedding(folder, tensors, sizes)
+    embedding, copies = _chosen(folder, tensors, chosen) if chosen else input_embedding(folder, tensors, sizes)
     table = tensors[embedding]
     if table.dtype not in FLOATS:
         message = f"the embedding {embedding!r} is stored as {table.dtype}; expected {', '.join(FLOATS)}"
@@ -183,8 +183,14 @@ def _chosen(folder: Folder, tensors: dict[str, Stored], chosen: Sequence[str]) -
     return chosen[0], ()
 
 
-def _embedding(folder: Folder, tensors: dict[str, Stored], sizes: tuple[int, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return the input embedding's name and those of its copies."""
+def input_embedding(folder: Folder, tensors: dict[str, Stored], sizes: tuple[int, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the input embedding's name and those of its copies; only where there are copies is more read than headers.
+
+    Raises
+    ------
+    UnknownArchitectureError
+        If there is none, or several that differ.
+    """
     ends = (*INPUTS, "embeddings") if folder.module == STATIC or not sizes else INPUTS[:-1]
     named = [name for name in _matrices(tensors) if _ends(name, ends)]
     found = [name for name in named if tensors[name].rows in sizes] or named

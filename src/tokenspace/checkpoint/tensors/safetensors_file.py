@@ -88,7 +88,7 @@ class Stored:
 
     def matrix(self) -> NDArray[Any]:
         """Return its rows as a read-only array of shape (n, d), mapped and not read; a bias has d = 1."""
-        dtype = float_type(FLOATS[self.dtype])
+        dtype = np.dtype(np.int8) if self.dtype == "I8" else float_type(FLOATS[self.dtype])
         raw: NDArray[Any]
         if self.data is not None:
             raw = self.data

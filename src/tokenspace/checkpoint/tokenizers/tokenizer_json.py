@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import numpy as np
 
 from tokenspace.checkpoint.streams.pieces import Stretch
-from tokenspace.errors import HeaderError, TokenizerMismatchError
+from tokenspace.errors import FileContentError, HeaderError, TokenizerMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,18 +187,42 @@ def tokens(path: Path) -> list[str]:
     HeaderError, TokenizerMismatchError
         As `read`; and if an id has no token.
     """
-    file = read(path, set())
-    names: list[str | None] = [None] * file.next_id
-    with file.mapped() as text:
-        for quoted, numbers in entries(text, file.spans["model.vocab"]):
-            for raw, number in zip(quoted, numbers, strict=True):
-                names[number] = decoded(raw)
-    for entry in file.added:
-        names[entry["id"]] = entry["content"]
-    holes = [number for number, name in enumerate(names) if name is None]
+    size = read(path, set()).next_id
+    names = identified(path)
+    holes = [number for number in range(size) if number not in names]
     if holes:
-        raise TokenizerMismatchError(path, f"no token has the id {holes[0]:,}; expected one for every id below {len(names):,}")
-    return [name for name in names if name is not None]
+        raise TokenizerMismatchError(path, f"no token has the id {holes[0]:,}; expected one for every id below {size:,}")
+    return [names[number] for number in range(size)]
+
+
+def identified(path: Path) -> dict[int, str]:
+    """Return every token by its id; ids may have holes.
+
+    Raises
+    ------
+    HeaderError
+        If it is not such a file.
+    TokenizerMismatchError
+        If two tokens of the model have one id.
+    """
+    names: dict[int, str] = {}
+    try:
+        with mapped(path) as text:
+            top = members(text, blank(text, 0), "model")
+            for quoted, numbers in entries(text, top["model.vocab"]):
+                fresh = dict(zip(numbers, map(decoded, quoted), strict=True))
+                if len(fresh) < len(numbers) or not names.keys().isdisjoint(fresh):
+                    raise TokenizerMismatchError(path, "two tokens of the model have one id", hint="one of the two has no row of its own")
+                names |= fresh
+            begin, end = top.get("added_tokens", (0, 0))
+            added = json.loads(text[begin:end]) if end else []
+    except (AttributeError, IndexError, KeyError, RecursionError, ValueError) as error:
+        if isinstance(error, FileContentError):
+            raise
+        raise HeaderError(path, f"expected a tokenizer in JSON: {error!s:.120}") from None
+    if not isinstance(added, list) or not all(_is_added(entry) for entry in added):
+        raise HeaderError(path, f"expected added_tokens with id and content, seen {added!r:.80}")
+    return names | {entry["id"]: entry["content"] for entry in added}
 
 
 def members(text: Text, at: int, inner: str | None = None) -> dict[str, tuple[int, int]]:

@@ -1,0 +1,46 @@
+"""Lance: a folder of columnar files, a column of tokens and one of lists; read and written batch by batch through pylance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenspace.formats import arrow_columns as columns
+from tokenspace.formats import rows_in_files as rows
+from tokenspace.formats.extras import needed
+from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.replacement import replacing_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tokenspace.table import EmbeddingTable
+
+ROWS = 8192
+"""Rows in a batch: pylance's own number."""
+
+
+def _sniff(head: Head) -> bool:
+    return all((head.path / name).is_dir() for name in ("_versions", "data"))
+
+
+def _read(head: Head, reading: Reading) -> EmbeddingTable:
+    lance = needed("lance", extra="lance", why="reading Lance", package="pylance")
+    size = sum(part.stat().st_size for part in head.path.rglob("*") if part.is_file())
+    with columns.refusals(head.path):
+        dataset = lance.dataset(str(head.path))
+        chosen = columns.read(head.path, dataset.schema, n=dataset.count_rows(), size=size, reading=reading)
+        return chosen.table(dataset.to_batches(columns=chosen.names, batch_size=ROWS, scan_in_order=True))
+
+
+def _write(table: EmbeddingTable, path: Path) -> None:
+    lance, pa = needed("lance", extra="lance", why="writing Lance", package="pylance"), columns.arrow("writing Lance")
+    schema = columns.schema_of(table, path, "writing Lance")
+    rows.check_writable(table, path, "lance")
+    batches = pa.RecordBatchReader.from_batches(schema, columns.batches_of(table, schema, ROWS))
+    with replacing_folder(path, ours=lambda folder: _sniff(Head.of(folder, folders=True))) as folder:
+        lance.write_dataset(batches, str(folder), schema=schema)
+
+
+FORMAT = Format(
+    "lance", "Lance: a folder with a column of tokens, a column of lists", (".lance",), _sniff, _read, _write, folder=True, parts="column"
+)
