@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokenspace.checkpoint import progress
+from tokenspace import progress
 from tokenspace.checkpoint.streaming import Piece, Stretch
 from tokenspace.errors import TruncatedFileError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenspace.checkpoint import progress
+from tokenspace import progress
 from tokenspace.errors import TruncatedFileError
 
 if TYPE_CHECKING:

@@ -17,6 +17,8 @@ from tokenspace.formats.named import NAMED, open_named
 from tokenspace.rows import float_type
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import DTypeLike
 
     from tokenspace.table import EmbeddingTable
@@ -103,8 +105,8 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
     if not path.exists():
         message = f"no table of the name {os.fspath(x)!r}, and no such file or folder"
         raise TableNotFoundError(message, hint=_near(path))
-    head = Head.of(_only_table(path) if path.is_dir() else path)
-    return (_sniffed(head) if format is None else _named(format)).read(head, reading)
+    known, head = _recognised(Head.of(path, folders=True), format)
+    return known.read(head, reading)
 
 
 def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | None = None) -> None:  # noqa: A002
@@ -142,7 +144,7 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
     array([2., 3.], dtype=float32)
     """
     path = Path(path)
-    _chosen(path, format).write(table, path)
+    _writer(path, format)(table, path)
 
 
 def convert(
@@ -174,9 +176,9 @@ def convert(
     TokenspaceError
         As `open` and `save`.
     """
-    target = _chosen(Path(destination), format)
+    write = _writer(Path(destination), format)
     table = open(source, format=source_format, dtype=dtype, tokens=tokens, errors=errors)
-    target.write(table, Path(destination))
+    write(table, Path(destination))
     return table
 
 
@@ -193,17 +195,30 @@ def verify(path: str | os.PathLike[str]) -> None:
     FileContentError
         In one of its kinds, at the first thing that is wrong.
     """
-    head = Head.of(Path(path))
-    if _sniffed(head) is native_file.FORMAT:
+    known, head = _recognised(Head.of(Path(path), folders=True), None)
+    if known is native_file.FORMAT:
         native_file.verify(head.path)
     else:
         open(path).verify()
 
 
+def _recognised(head: Head, name: str | None) -> tuple[Format, Head]:
+    """Return the format of a file or folder, the one named or by its content, and where the table is: perhaps in the folder."""
+    if name is not None:
+        known = _named(name)
+        return known, Head.of(_only_table(head.path)) if head.folder and not known.folder else head
+    for known in FORMATS:
+        if head.folder and known.folder and known.sniff(head):
+            return known, head
+    if head.folder:
+        head = Head.of(_only_table(head.path))
+    return _sniffed(head), head
+
+
 def _sniffed(head: Head) -> Format:
     """Return the format of a file, by its content."""
     for known in FORMATS:
-        if known.sniff(head):
+        if not known.folder and known.sniff(head):
             return known
     seen, hint = lookalikes.description(head.start)
     problem = f"expected one of {', '.join(known.name for known in FORMATS)}; {seen}"
@@ -219,22 +234,25 @@ def _named(name: str) -> Format:
     raise ArgumentError(message)
 
 
-def _chosen(path: Path, name: str | None) -> Format:
-    """Return the format to write: the one named, else the one whose ending `path` has."""
+def _writer(path: Path, name: str | None) -> Callable[[EmbeddingTable, Path], None]:
+    """Return what writes the format named, else the one whose ending `path` has."""
+    writable = [known for known in FORMATS if known.write is not None]
+    for known in writable if name is None else [_named(name)]:
+        if known.write is not None and (name is not None or path.suffix.lower() in known.suffixes):
+            return known.write
+    names = ", ".join(known.name for known in writable)
     if name is not None:
-        return _named(name)
-    for known in FORMATS:
-        if path.suffix.lower() in known.suffixes:
-            return known
-    endings = ", ".join(suffix for known in FORMATS for suffix in known.suffixes)
+        message = f"the format {name} is read, not written; written are {names}"
+        raise ArgumentError(message)
+    endings = ", ".join(suffix for known in writable for suffix in known.suffixes)
     message = f"the ending of {path.name!r} names no format to write; known are {endings}"
-    raise ArgumentError(message, hint=f"or name the format: {', '.join(known.name for known in FORMATS)}")
+    raise ArgumentError(message, hint=f"or name the format: {names}")
 
 
 def _only_table(folder: Path) -> Path:
     """Return the one table in a folder."""
     found = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith(".")):  # no pipe, no cache
         try:
             _sniffed(Head.of(path))
         except FileContentError:

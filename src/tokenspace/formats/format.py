@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tokenspace.table import EmbeddingTable
+    from tokenspace.vocabulary import Vocabulary
 
 LOOK = 1 << 16
 """Bytes from a file's beginning by which it is recognised."""
@@ -25,15 +26,16 @@ LOOK = 1 << 16
 
 @dataclass(frozen=True)
 class Head:
-    """A file's beginning: all that recognising a format may look at."""
+    """A file's beginning, or the place of a folder: all that recognising a format may look at."""
 
     path: Path
     size: int
     start: bytes
+    folder: bool = False
 
     @classmethod
-    def of(cls, path: Path) -> Head:
-        """Look at a file.
+    def of(cls, path: Path, *, folders: bool = False) -> Head:
+        """Look at a file or, where `folders` are welcome, at a folder, whose beginning is empty.
 
         Raises
         ------
@@ -49,6 +51,8 @@ class Head:
         except (FileNotFoundError, NotADirectoryError):
             message = f"no such file: {path}"
             raise TableNotFoundError(message) from None
+        if folders and stat.S_ISDIR(mode):
+            return cls(path, 0, b"", folder=True)
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
             raise UnknownFormatError(path, f"expected a file, seen {kind}", hint="write its content into a file first")
@@ -84,12 +88,18 @@ class Reading:
         The file that holds the tokens, for formats that keep them apart; None looks beside the table.
     threads : int or None
         Threads that may read at once; None takes every CPU.
+    limit : int or None
+        Rows wanted from the beginning; None wants all.
+    only : Vocabulary or None
+        The tokens whose rows are wanted; None wants all.
     """
 
     dtype: np.dtype[Any] | None = None
     errors: str = "strict"
     tokens: Path | None = None
     threads: int | None = None
+    limit: int | None = None
+    only: Vocabulary | None = None
 
 
 @dataclass(frozen=True)
@@ -105,11 +115,18 @@ class Format:
     suffixes : tuple of str
         Endings of file names for which `save` chooses it; reading never looks at names.
     sniff : callable
-        Whether a file that begins so is (or would be, were it sound) of this format.
+        Whether a file that begins so is (or would be, were it sound) of this format. Folders are shown to formats of folders only.
     read : callable
         Reads a table.
-    write : callable
-        Writes a table to a path: beside, then renamed into place.
+    write : callable or None
+        Writes a table to a path: beside, then renamed into place. None where the format can only be read.
+    folder : bool
+        Whether a table of this format is a folder.
+    cached : bool
+        Whether reading takes so long that `open` keeps what it read as a native file, which the next `open` maps.
+    selects : bool
+        Whether `read` itself keeps to the reading's `limit`, `only` and `repair`; for other formats `open` takes the rows afterwards
+        and refuses to repair.
     """
 
     name: str
@@ -117,4 +134,7 @@ class Format:
     suffixes: tuple[str, ...]
     sniff: Callable[[Head], bool] = field(repr=False)
     read: Callable[[Head, Reading], EmbeddingTable] = field(repr=False)
-    write: Callable[[EmbeddingTable, Path], None] = field(repr=False)
+    write: Callable[[EmbeddingTable, Path], None] | None = field(default=None, repr=False)
+    folder: bool = False
+    cached: bool = False
+    selects: bool = False

@@ -133,7 +133,7 @@ def open_named(name: str) -> EmbeddingTable | None:
     table = known.read(*files)
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
-        native_file.FORMAT.write(table, cached)
+        native_file.write(table, cached)
         return native_file.FORMAT.read(Head.of(cached), Reading())
     except (OSError, TokenspaceError) as error:
         warnings.warn(

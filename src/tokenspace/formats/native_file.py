@@ -104,7 +104,8 @@ def _array(whole: mmap.mmap, header: Header, name: str) -> NDArray[Any]:
     return flat.reshape(tensor.shape)
 
 
-def _write(table: EmbeddingTable, path: Path) -> None:
+def write(table: EmbeddingTable, path: Path) -> None:
+    """Write a table in the native format."""
     code = NAMES[table.dtype.name]
     vocabulary = Vocabulary.from_arrays(table.vocabulary.data, table.vocabulary.offsets)  # checks offsets, finds duplicates
     matrix = table.matrix
@@ -215,4 +216,4 @@ def verify(path: Path) -> None:
         raise FileContentError(path, error.message, offset=header.tensors["vocab.offsets"].offset, hint="make it anew") from None
 
 
-FORMAT = Format("native", "tokenspace's own: one memory-mapped safetensors file", (".tokenspace", ".safetensors"), _sniff, _read, _write)
+FORMAT = Format("native", "tokenspace's own: one memory-mapped safetensors file", (".tokenspace", ".safetensors"), _sniff, _read, write)
