@@ -9,7 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tokenspace.errors import EmptyFileError, TableNotFoundError, UnknownFormatError
+from tokenspace.formats.places import Memory
+from tokenspace.formats.streams import Plain
 from tokenspace.formats.text_layout import Layout, layout_of
+from tokenspace.table import EmbeddingTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from tokenspace.table import EmbeddingTable
+    from tokenspace.formats.mending import Mended
+    from tokenspace.formats.places import Place
+    from tokenspace.formats.streams import Stream
     from tokenspace.vocabulary import Vocabulary
 
 LOOK = 1 << 16
@@ -26,12 +31,29 @@ LOOK = 1 << 16
 
 @dataclass(frozen=True)
 class Head:
-    """A file's beginning, or the place of a folder: all that recognising a format may look at."""
+    """A file's beginning, or the place of a folder: all that recognising a format may look at.
+
+    Attributes
+    ----------
+    path : Path
+    size : int
+        Bytes of the file; 0 for a folder and where only the end will tell.
+    start : bytes
+        The first `LOOK` bytes; of a packed file, those it unpacks to.
+    folder : bool
+        Whether it is a folder.
+    stream : Stream or None
+        What is read instead of the file, once: a pipe, or what a packed file unpacks to, from the first byte on.
+    packing : str
+        What the stream comes out of, ``gzip`` say; empty for a file as it is.
+    """
 
     path: Path
     size: int
     start: bytes
     folder: bool = False
+    stream: Stream | None = field(default=None, repr=False, compare=False)
+    packing: str = ""
 
     @classmethod
     def of(cls, path: Path, *, folders: bool = False) -> Head:
@@ -63,10 +85,14 @@ class Head:
             raise EmptyFileError(path, "expected a table, seen a file of 0 bytes", hint="was a download or a copy cut off?")
         return cls(path, size, start)
 
+    def open(self) -> Stream:
+        """Return its bytes, from the first on."""
+        return self.stream or Plain(self.path.open("rb", buffering=0), size=self.size)
+
     @property
     def whole(self) -> bool:
         """Whether `start` is all there is."""
-        return len(self.start) >= self.size
+        return len(self.start) < LOOK or len(self.start) == self.size
 
     @cached_property
     def layout(self) -> Layout:
@@ -92,6 +118,8 @@ class Reading:
         Rows wanted from the beginning; None wants all.
     only : Vocabulary or None
         The tokens whose rows are wanted; None wants all.
+    mended : Mended or None
+        Takes what is mended; None mends nothing and refuses instead.
     """
 
     dtype: np.dtype[Any] | None = None
@@ -100,6 +128,7 @@ class Reading:
     threads: int | None = None
     limit: int | None = None
     only: Vocabulary | None = None
+    mended: Mended | None = None
 
 
 @dataclass(frozen=True)
@@ -124,9 +153,9 @@ class Format:
         Whether a table of this format is a folder.
     cached : bool
         Whether reading takes so long that `open` keeps what it read as a native file, which the next `open` maps.
-    selects : bool
-        Whether `read` itself keeps to the reading's `limit`, `only` and `repair`; for other formats `open` takes the rows afterwards
-        and refuses to repair.
+    pour : callable or None
+        Reads a table row by row, from a stream too, into a place for rows: takes the head, the reading and that place, and returns the
+        vocabulary. Keeps to the reading's `limit`, `only` and `mended` itself; of other formats `open` takes the rows afterwards.
     """
 
     name: str
@@ -137,4 +166,15 @@ class Format:
     write: Callable[[EmbeddingTable, Path], None] | None = field(default=None, repr=False)
     folder: bool = False
     cached: bool = False
-    selects: bool = False
+    pour: Callable[[Head, Reading, Place], Vocabulary] | None = field(default=None, repr=False)
+
+
+def poured(pour: Callable[[Head, Reading, Place], Vocabulary]) -> Callable[[Head, Reading], EmbeddingTable]:
+    """Return what reads a table into memory with a format's `pour`."""
+
+    def read(head: Head, reading: Reading) -> EmbeddingTable:
+        memory = Memory()
+        vocabulary = pour(head, reading, memory)
+        return EmbeddingTable.mapped(vocabulary, memory.matrix(), source=str(head.path))
+
+    return read
