@@ -308,7 +308,7 @@ def test_a_native_file_is_plain_safetensors_aligned_and_mapped(tmp_path: Path) -
         opened = ts.open(path)
         assert not opened.matrix.flags.owndata
         assert not opened.matrix.flags.writeable
-        header = native_file._checked_header(Head.of(path))
+        header = native_file.checked_header(Head.of(path))
         assert header.tensors["embedding"].offset == 4096
         assert all(tensor.offset % 64 == 0 for name, tensor in header.tensors.items() if not name.startswith("padding"))
         again = tmp_path / "again.tokenspace"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tokenspace.errors import EmptyFileError, TableNotFoundError, UnknownFormatError
 from tokenspace.formats.places import Memory
-from tokenspace.formats.streams import Plain
+from tokenspace.formats.streams import Peeked, Plain, Unpacked, open_member, packing_of
 from tokenspace.formats.text_layout import Layout, layout_of
 from tokenspace.table import EmbeddingTable
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenspace.formats.mending import Mended
     from tokenspace.formats.places import Place
-    from tokenspace.formats.streams import Stream
+    from tokenspace.formats.streams import Digest, Stream
     from tokenspace.vocabulary import Vocabulary
 
 LOOK = 1 << 16
@@ -43,9 +43,11 @@ class Head:
     folder : bool
         Whether it is a folder.
     stream : Stream or None
-        What is read instead of the file, once: a pipe, or what a packed file unpacks to, from the first byte on.
-    packing : str
-        What the stream comes out of, ``gzip`` say; empty for a file as it is.
+        A pipe, which is read instead of a file, and only once.
+    packing, member : str
+        What packed the file, ``gzip`` say, and which file of an archive is meant; empty for a file as it is.
+    digest : hash object or None
+        Is shown the file's own bytes as they are read.
     """
 
     path: Path
@@ -54,10 +56,12 @@ class Head:
     folder: bool = False
     stream: Stream | None = field(default=None, repr=False, compare=False)
     packing: str = ""
+    member: str = ""
+    digest: Digest | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, path: Path, *, folders: bool = False) -> Head:
-        """Look at a file or, where `folders` are welcome, at a folder, whose beginning is empty.
+    def of(cls, path: Path, *, folders: bool = False, pipes: bool = False) -> Head:
+        """Look at a file or, where they are welcome, at a folder, whose beginning is empty, or at a pipe, which is then read.
 
         Raises
         ------
@@ -75,6 +79,8 @@ class Head:
             raise TableNotFoundError(message) from None
         if folders and stat.S_ISDIR(mode):
             return cls(path, 0, b"", folder=True)
+        if pipes and (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)):
+            return cls.of_pipe(path, path.open("rb", buffering=0))
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
             raise UnknownFormatError(path, f"expected a file, seen {kind}", hint="write its content into a file first")
@@ -85,9 +91,52 @@ class Head:
             raise EmptyFileError(path, "expected a table, seen a file of 0 bytes", hint="was a download or a copy cut off?")
         return cls(path, size, start)
 
+    @classmethod
+    def of_pipe(cls, path: Path, file: IO[bytes]) -> Head:
+        """Look at a pipe, and keep what was read.
+
+        Raises
+        ------
+        EmptyFileError
+            If it closes without a byte.
+        """
+        stream = Peeked(Plain(file, size=None))
+        if not stream.start:
+            raise EmptyFileError(path, "expected a table, seen a pipe that closed without a byte")
+        return cls(path, 0, stream.start, stream=stream)
+
     def open(self) -> Stream:
-        """Return its bytes, from the first on."""
-        return self.stream or Plain(self.path.open("rb", buffering=0), size=self.size)
+        """Return its bytes, unpacked where it is packed, from the first on."""
+        if self.stream is not None:
+            return self.stream
+        if self.packing == "zip":
+            return open_member(self.path, self.member)
+        file = self.path.open("rb", buffering=0)
+        plain = Plain(file, size=os.fstat(file.fileno()).st_size, digest=self.digest)
+        return Unpacked(self.path, plain, self.packing) if self.packing else plain
+
+    def unpacked(self, member: str = "") -> Head | None:
+        """Look at what a packed file or pipe unpacks to; None where it is not packed."""
+        packing = packing_of(self.start)
+        if not packing or self.packing or self.folder:
+            return None
+        if self.stream is not None and packing == "zip":
+            raise UnknownFormatError(
+                self.path, "expected a stream, seen a zip archive", hint="an archive is read from its end: save it first"
+            )
+        if self.stream is not None:
+            stream = Peeked(Unpacked(self.path, self.stream, packing))
+            return Head(self.path, 0, stream.start, stream=stream, packing=packing)
+        head = replace(self, size=0, start=b"", packing=packing, member=member)
+        stream = head.open()
+        try:
+            return replace(head, start=Peeked(stream).start)
+        finally:
+            stream.close()
+
+    def digested(self, digest: Digest) -> Head:
+        """Return the same, whose bytes are shown to `digest` as they are read."""
+        return replace(self, digest=digest)
 
     @property
     def whole(self) -> bool:

@@ -196,7 +196,7 @@ class Pouring:
 
     def refuse(self, error: FileContentError) -> None:
         """Raise an error; of a packed file that is damaged, say that, as a flipped bit first shows as a number that is none."""
-        if self.stream.size is None and self.stream.total is not None:
+        if self.stream.packed:
             room = memoryview(bytearray(rows.BLOCK))
             try:
                 while self.stream.fill(room) == len(room):

@@ -46,10 +46,13 @@ class Stream(Protocol):
         Bytes of the file beneath, which `taken` goes up to; None for a pipe.
     taken : int
         How many of these have been read.
+    packed : bool
+        Whether they come out of a decompressor, which finds damage later than where it is.
     """
 
     size: int | None
     total: int | None
+    packed: bool
 
     @property
     def taken(self) -> int: ...  # noqa: D102 - described above
@@ -63,11 +66,19 @@ class Stream(Protocol):
         ...
 
 
-class Plain:
-    """The bytes of a file or a pipe as they are; `first` have been read already."""
+class Digest(Protocol):
+    """What hashlib makes."""
 
-    def __init__(self, file: IO[bytes], *, size: int | None, first: bytes = b"") -> None:
-        self.file, self.size, self.total = file, size, size
+    def update(self, data: memoryview, /) -> None: ...  # noqa: D102 - hashlib's own
+
+
+class Plain:
+    """The bytes of a file or a pipe as they are; `first` have been read already, and `digest` sees all of them."""
+
+    packed = False
+
+    def __init__(self, file: IO[bytes], *, size: int | None, first: bytes = b"", digest: Digest | None = None) -> None:
+        self.file, self.size, self.total, self.digest = file, size, size, digest
         self.first = memoryview(first)
         self.taken = 0
 
@@ -78,13 +89,10 @@ class Plain:
         self.first = self.first[at:]
         while at < len(room) and (got := self.file.readinto(room[at:])):  # type: ignore[attr-defined]
             at += got
+        if self.digest is not None:
+            self.digest.update(room[:at])
         self.taken += at
         return at
-
-    def read(self, count: int) -> bytes:
-        """Return at most `count` bytes, fewer only at the end."""
-        room = bytearray(count)
-        return bytes(room[: self.fill(memoryview(room))])
 
     def close(self) -> None:
         """Close the file."""
@@ -155,14 +163,16 @@ ZIP = b"PK\x03\x04"
 class Unpacked:
     """What a packed stream unpacks to; members that follow one another count as one, as their own tools have it."""
 
-    size = None
+    size: int | None = None
+    packed = True
 
-    def __init__(self, path: Path, below: Plain, packing: str) -> None:
+    def __init__(self, path: Path, below: Stream, packing: str) -> None:
         self.path, self.below, self.packing = path, below, packing
-        self.total = below.size
+        self.total = below.total
         self.make = PACKINGS[packing][1]
         self.member: Decompressor | None = self.make()
         self.made = 0
+        self.left = b""
 
     @property
     def taken(self) -> int:
@@ -183,7 +193,8 @@ class Unpacked:
         """Return some unpacked bytes, none at the end."""
         while self.member is not None:
             hungry = self.member.needs_input
-            data = self.below.read(PIECE) if hungry else b""
+            data = (self.left or self._packed()) if hungry else b""
+            self.left = b"" if hungry else self.left
             try:
                 made = self.member.decompress(data, count)
             except (zlib.error, OSError, lzma.LZMAError, EOFError, ValueError) as error:
@@ -203,16 +214,19 @@ class Unpacked:
 
     def _begin_member(self, left: bytes) -> None:
         """Go on with the next member, if there is one; zeros may fill up the last, as tape drives leave them."""
-        left = left or self.below.read(PIECE)
+        left = left or self._packed()
         while left and not left.strip(b"\0"):
-            left = self.below.read(PIECE)
+            left = self._packed()
         magic = PACKINGS[self.packing][0]
         if left and not left.startswith(magic):
             at = self.taken - len(left)
             raise CompressionError(self.path, f"expected the end of the {self.packing} data, seen {left[:16]!r}", offset=at)
-        self.below.first = memoryview(left + bytes(self.below.first))
-        self.below.taken -= len(left)
-        self.member = self.make() if left else None
+        self.member, self.left = (self.make(), left) if left else (None, b"")
+
+    def _packed(self) -> bytes:
+        """Return the next packed bytes, none at the end."""
+        room = bytearray(PIECE)
+        return bytes(room[: self.below.fill(memoryview(room))])
 
     def close(self) -> None:
         """Close what is beneath."""
@@ -224,7 +238,9 @@ class Member:
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
         self.path, self.archive, self.info = path, archive, info
-        self.size, self.total = None, info.compress_size
+        self.size: int | None = None
+        self.total: int | None = info.compress_size
+        self.packed = True
         self.taken = self.made = 0
         with _zip_errors(path, 0):
             self.file = archive.open(info)
@@ -266,6 +282,34 @@ def _check_ratio(path: Path, made: int, packed: int) -> None:
     if made > SLACK and made > RATIO * packed:
         problem = f"{packed:,} packed bytes unpack to more than {made:,}, over {RATIO} times as many"
         raise CompressionError(path, problem, offset=packed, hint="if that is meant, unpack it first")
+
+
+class Peeked:
+    """A stream whose first bytes have been looked at."""
+
+    size: int | None = None
+
+    def __init__(self, below: Stream) -> None:
+        self.below, self.total, self.packed = below, below.total, below.packed
+        room = bytearray(PIECE)
+        self.first = memoryview(room)[: below.fill(memoryview(room))]
+        self.start = bytes(self.first)
+
+    @property
+    def taken(self) -> int:
+        """Bytes read of the file beneath."""
+        return self.below.taken
+
+    def fill(self, room: memoryview) -> int:
+        """Fill `room`, with the bytes looked at first."""
+        at = min(len(self.first), len(room))
+        room[:at] = self.first[:at]
+        self.first = self.first[at:]
+        return at + self.below.fill(room[at:])
+
+    def close(self) -> None:
+        """Close what is beneath."""
+        self.below.close()
 
 
 def packing_of(start: bytes) -> str:
