@@ -188,16 +188,16 @@ def test_the_element_type_is_the_one_asked_for(tmp_path: Path) -> None:
 
 
 UNWRITABLE = [
-    ("a\nb", ("glove", "word2vec-text", "npy")),
+    ("a\nb", ("glove", "word2vec-text", "npy", "projector")),
     ("route 66", ("glove", "word2vec-text", "word2vec-binary")),
     ("not nan", ("glove", "word2vec-text", "word2vec-binary")),
-    ("tab\t5", ("glove", "word2vec-text")),
+    ("tab\t5", ("glove", "word2vec-text", "projector")),
     ("new york", ("word2vec-binary",)),
-    ("\nx", ("glove", "word2vec-text", "word2vec-binary", "npy")),
+    ("\nx", ("glove", "word2vec-text", "word2vec-binary", "npy", "projector")),
     ("\ufeffx", ("glove",)),
     ("a\0", ("npz",)),
-    ("a\r", ("npy",)),
-    ("x" * 70_000, ("glove", "word2vec-text", "word2vec-binary", "npy")),
+    ("a\r", ("npy", "projector")),
+    ("x" * 70_000, ("glove", "word2vec-text", "word2vec-binary", "npy", "projector")),
 ]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenspace.errors import ArgumentError
-from tokenspace.formats import glove, kept, native_file, npy, npz, recognition, word2vec_binary, word2vec_text
+from tokenspace.formats import glove, kept, native_file, npy, npz, projector, recognition, word2vec_binary, word2vec_text
 from tokenspace.formats.format import Format, Head, Reading
 from tokenspace.formats.mending import Mended
 from tokenspace.formats.named import NAMED, open_named
@@ -37,6 +37,7 @@ FORMATS: tuple[Format, ...] = (
     native_file.FORMAT,
     npy.FORMAT,
     npz.FORMAT,
+    projector.FORMAT,
     word2vec_binary.FORMAT,
     word2vec_text.FORMAT,
     glove.FORMAT,
@@ -216,7 +217,7 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
         The file; replaced whole once the new one is written, so that an interrupted run leaves the old one.
     format : str, optional
         A name of `FORMATS`. Left out, the ending of `path` chooses: ``.tokenspace`` and ``.safetensors`` are the native format,
-        ``.txt`` GloVe text, ``.vec`` word2vec text, ``.bin`` word2vec binary, ``.npy`` and ``.npz`` NumPy's.
+        ``.txt`` GloVe text, ``.vec`` word2vec text, ``.bin`` word2vec binary, ``.tsv`` TensorBoard's projector, ``.npy`` and ``.npz`` NumPy's.
 
     Raises
     ------

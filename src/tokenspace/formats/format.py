@@ -125,8 +125,8 @@ class Head:
                 self.path, "expected a stream, seen a zip archive", hint="an archive is read from its end: save it first"
             )
         if self.stream is not None:
-            stream = Peeked(Unpacked(self.path, self.stream, packing))
-            return Head(self.path, 0, stream.start, stream=stream, packing=packing)
+            peeked = Peeked(Unpacked(self.path, self.stream, packing))
+            return Head(self.path, 0, peeked.start, stream=peeked, packing=packing)
         head = replace(self, size=0, start=b"", packing=packing, member=member)
         stream = head.open()
         try:
