@@ -179,11 +179,11 @@ def ours_opened(path: Path, _tokens: list[str]) -> tuple[Callable[[str], Any], C
     import tokenspace as ts  # noqa: PLC0415
 
     kept = ts.open(path)
-    return lambda token: ts.open(path)[token].sum(), lambda tokens: kept.vocabulary.find(tokens)
+    return lambda token: ts.open(path)[token].sum(), kept.vocabulary.find
 
 
 def dict_opened(path: Path, _tokens: list[str]) -> tuple[Callable[[str], Any], Callable[[list[str]], Any]]:
-    """The same file's tensors through the safetensors package, and a dict of the words."""
+    """Open the same file with the safetensors package, and make a dict of the words."""
     from safetensors import safe_open  # noqa: PLC0415
 
     def made() -> tuple[dict[bytes, int], Any]:

@@ -186,9 +186,15 @@ def _told(x: str | os.PathLike[str], asked: Reading, repair: bool | Mended) -> I
 def _found(x: str | os.PathLike[str], name: str | None) -> tuple[Format, Head]:
     """Return the format of a file, folder or pipe, and the place of the table in it."""
     if x == "-":
-        return recognised(FORMATS, Head.of_pipe(Path("<stdin>"), sys.stdin.buffer), name)
-    head, member = head_of(Path(x), [known.name for known in NAMED])
-    return recognised(FORMATS, head, name, member)
+        head, member = Head.of_pipe(Path("<stdin>"), sys.stdin.buffer, close=False), ""
+    else:
+        head, member = head_of(Path(x), [known.name for known in NAMED])
+    try:
+        return recognised(FORMATS, head, name, member)
+    except BaseException:
+        if head.stream is not None:
+            head.stream.close()
+        raise
 
 
 def _opened(known: Format, head: Head, reading: Reading, cache: bool | Path) -> EmbeddingTable:  # noqa: FBT001 - or a path

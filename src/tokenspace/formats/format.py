@@ -92,16 +92,17 @@ class Head:
         return cls(path, size, start)
 
     @classmethod
-    def of_pipe(cls, path: Path, file: IO[bytes]) -> Head:
-        """Look at a pipe, and keep what was read.
+    def of_pipe(cls, path: Path, file: IO[bytes], *, close: bool = True) -> Head:
+        """Look at a pipe, and keep what was read; `close` it in the end, unless it is somebody else's.
 
         Raises
         ------
         EmptyFileError
             If it closes without a byte.
         """
-        stream = Peeked(Plain(file, size=None))
+        stream = Peeked(Plain(file, size=None, close=close))
         if not stream.start:
+            stream.close()
             raise EmptyFileError(path, "expected a table, seen a pipe that closed without a byte")
         return cls(path, 0, stream.start, stream=stream)
 

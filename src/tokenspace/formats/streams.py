@@ -73,20 +73,17 @@ class Digest(Protocol):
 
 
 class Plain:
-    """The bytes of a file or a pipe as they are; `first` have been read already, and `digest` sees all of them."""
+    """The bytes of a file or a pipe as they are, shown to `digest` as they are read."""
 
     packed = False
 
-    def __init__(self, file: IO[bytes], *, size: int | None, first: bytes = b"", digest: Digest | None = None) -> None:
-        self.file, self.size, self.total, self.digest = file, size, size, digest
-        self.first = memoryview(first)
+    def __init__(self, file: IO[bytes], *, size: int | None, digest: Digest | None = None, close: bool = True) -> None:
+        self.file, self.size, self.total, self.digest, self.owned = file, size, size, digest, close
         self.taken = 0
 
     def fill(self, room: memoryview) -> int:
-        """Fill `room` from what was read before and from the file."""
-        at = min(len(self.first), len(room))
-        room[:at] = self.first[:at]
-        self.first = self.first[at:]
+        """Fill `room` from the file."""
+        at = 0
         while at < len(room) and (got := self.file.readinto(room[at:])):  # type: ignore[attr-defined]
             at += got
         if self.digest is not None:
@@ -95,8 +92,9 @@ class Plain:
         return at
 
     def close(self) -> None:
-        """Close the file."""
-        self.file.close()
+        """Close the file, unless it is somebody else's."""
+        if self.owned:
+            self.file.close()
 
 
 class Decompressor(Protocol):
