@@ -223,7 +223,8 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
         The file; replaced whole once the new one is written, so that an interrupted run leaves the old one.
     format : str, optional
         A name of `FORMATS`. Left out, the ending of `path` chooses: ``.tokenspace`` and ``.safetensors`` are the native format,
-        ``.txt`` GloVe text, ``.vec`` word2vec text, ``.bin`` word2vec binary, ``.tsv`` TensorBoard's projector, ``.npy`` and ``.npz`` NumPy's.
+        ``.txt`` GloVe text, ``.vec`` word2vec text, ``.bin`` word2vec binary, ``.tsv`` TensorBoard's projector, ``.npy`` and
+        ``.npz`` NumPy's.
 
     Raises
     ------
