@@ -138,6 +138,9 @@ class Writer:
         self.d, self.dtype = d, dtype
         self.file.write(bytes(PAGE))
 
+    def reserve(self, m: int) -> None:
+        """Rows are handed over, as a file is written in order."""
+
     def add(self, block: NDArray[Any]) -> None:
         """Write rows, shape (m, d), whatever their order in memory."""
         for part in _stored(block):

@@ -122,6 +122,8 @@ def twice(path: Path, token: bytes, pair: tuple[int, int], place: Place) -> Dupl
 def undecodable(tokens: NDArray[np.uint8], offsets: NDArray[np.int64]) -> tuple[int, int] | None:
     """Return the first row whose token is not UTF-8, and the byte in it; None if all are."""
     n = len(offsets) - 1
+    if not len(tokens) or int(tokens.max()) < 0x80:  # noqa: PLR2004 - ASCII
+        return None
     row = 0
     while row < n:
         stop = min(n, max(row + 1, int(np.searchsorted(offsets, offsets[row] + BLOCK))))

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from tokenspace.table import EmbeddingTable
     from tokenspace.vocabulary import Vocabulary
 
-    Block = tuple[NDArray[np.uint8], int]
+    Block = tuple[NDArray[np.uint8], int, int, NDArray[Any] | None]
+    """The bytes of some lines, where they begin in the file, how many rows they can be, and where the numbers go, if that is known."""
 
 PART = 1 << 21
 """Bytes of text that one thread reads at a time: 4 ms of work, and small enough to stay in the cache between reading and parsing."""
@@ -95,15 +96,13 @@ def _poured(head: Head, reading: Reading, place: Place, stream: Stream, *, heade
     threads = local.thread_count(reading.threads)
     text = _settled(path, stream, header=header)
     pouring = Pouring(path, reading, place, stream, first_line=1 + header)
-    blocks = _blocks(text, stream, MENDING_PART if reading.mended is not None else PART, ring=threads + 2)
-    begun, blank, surplus, content_end = False, None, None, text.begin
+    place.begin(text.d, dtype, _expected(text, stream, reading))
+    blocks = _blocks(text, pouring, MENDING_PART if reading.mended is not None else PART, ring=threads + 2)
+    blank, surplus, content_end = None, None, text.begin
     for parsed in local.stream(lambda block: _parsed(text, block, reading, dtype), blocks, threads=threads):
         part = parsed.part
         if blank is not None and part.count > 0:  # the empty lines were not at the end, then
             pouring.mend(blank)
-        if not begun:
-            place.begin(text.d, dtype, _expected(text, stream, part, reading))
-            begun = True
         if text.promised is not None and surplus is None and pouring.base.row + part.count > text.promised:
             index = text.promised - pouring.base.row
             at = int(part.starts[np.searchsorted(part.index, index)]) if index in part.index else None
@@ -171,8 +170,10 @@ def _no_rows(path: Path, delimiter: str, line: bytes, number: int, offset: int, 
     return fault(path, line, d, row=0, number=number, offset=offset, largest=np.inf)
 
 
-def _blocks(text: Text, stream: Stream, size: int, *, ring: int) -> Iterator[Block]:
+def _blocks(text: Text, pouring: Pouring, size: int, *, ring: int) -> Iterator[Block]:
     """Yield pieces of about `size` bytes that end with a line, and where each begins; each is overwritten `ring` pieces later."""
+    stream, reading = pouring.stream, pouring.reading
+    as_read = reading.dtype in {None, np.dtype(np.float32), np.dtype(np.float64)}
     rooms = [np.empty(0, dtype=np.uint8)] * ring
     carry, at, turn = text.first, text.begin, 0
     while True:
@@ -190,7 +191,9 @@ def _blocks(text: Text, stream: Stream, size: int, *, ring: int) -> Iterator[Blo
             )
         carry = room[cut:end].tobytes()
         if cut:
-            yield room[:cut], at
+            lines = native.count_lines(room, 0, cut) + (room[cut - 1] != ord("\n"))
+            most = min(lines, (cut + 1) // (2 * text.d + 1))  # an empty token, a space and a digit a number: no row is less
+            yield room[:cut], at, most, pouring.place.reserve(most) if as_read else None
             at += cut
             turn = (turn + 1) % ring
         if end < len(room):
@@ -220,10 +223,10 @@ class Parsed:
 
 def _parsed(text: Text, block: Block, reading: Reading, dtype: np.dtype[Any]) -> Parsed:
     """Read the rows of a block."""
-    data, base = block
-    end, d = len(data), text.d
-    most = min(native.count_lines(data, 0, end), end // (2 * d + 1)) + 1  # an empty token, a space and a digit a number: no row is less
-    out = np.empty((most, d), dtype=np.float32 if dtype == np.float32 else np.float64)
+    data, base, most, out = block
+    end = len(data)
+    if out is None:
+        out = np.empty((most, text.d), dtype=np.float32 if dtype == np.float32 else np.float64)
     starts, lengths, index = (np.empty(most, dtype=np.int64) for _ in range(3))
     flaws: list[tuple[int, Flaw]] = []
     row = at = line = 0
@@ -310,17 +313,15 @@ def ends_in_tabbed_number(token: bytes) -> bool:
     return b"\t" in token and is_number(token.rpartition(b"\t")[2].strip(b" "))
 
 
-def _expected(text: Text, stream: Stream, part: Part, reading: Reading) -> int:
-    """Return about how many rows there will be: the header's, else as many as the first block lets expect, never more than fit."""
+def _expected(text: Text, stream: Stream, reading: Reading) -> int:
+    """Return about how many rows there will be: the header's, else as many as the sample lets expect, never more than fit."""
+    lines = text.first.count(b"\n") + 1
     if stream.size is None:
-        guess, fitting = 2 * len(part.matrix), text.promised or 1 << 62
-        fitting = min(fitting, guess)
+        guess = min(text.promised or 2 * lines, 2 * lines)
     else:
         left = stream.size - text.begin
-        fitting = left // (2 * text.d + 1) + 1
-        each = max(2 * text.d + 1, int(part.starts[-1] - text.begin) // len(part.starts)) if len(part.starts) > 1 else 2 * text.d + 1
-        fitting = min(fitting, text.promised if text.promised is not None else left // each * 21 // 20 + 1000)
-    return fitting if reading.limit is None else min(fitting, reading.limit)
+        guess = min((left + 1) // (2 * text.d + 1), text.promised or left * lines // max(1, len(text.first)) * 21 // 20 + 1000)
+    return guess if reading.limit is None else min(guess, reading.limit)
 
 
 def _wrong_count(text: Text, seen: int, end: int, surplus: tuple[int, int | None] | None) -> HeaderError:

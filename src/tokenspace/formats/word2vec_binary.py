@@ -46,12 +46,13 @@ def _sniff(head: Head) -> bool:
 
 @dataclass(frozen=True)
 class Block:
-    """Whole rows: their bytes, where these begin in the file, and where the tokens stand in them."""
+    """Whole rows: their bytes, where these begin in the file, where the tokens stand, and where the numbers go, if that is known."""
 
     data: NDArray[np.uint8]
     base: int
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
+    room: NDArray[np.float32] | None
 
 
 def _pour(head: Head, reading: Reading, place: Place) -> Vocabulary:
@@ -97,7 +98,7 @@ def _header(head: Head, stream: Stream) -> tuple[int, int, int]:
 
 def _blocks(pouring: Pouring, begin: int, n: int, d: int, *, ring: int) -> Iterator[Block]:
     """Yield blocks of whole rows until there are n; each block's bytes are overwritten `ring` blocks later."""
-    stream = pouring.stream
+    stream, narrow = pouring.stream, pouring.reading.dtype in {None, np.dtype(np.float32)}
     rooms = [np.empty(0, dtype=np.uint8)] * ring
     stream.fill(memoryview(bytearray(begin)))
     carry, at, turn, row = b"", begin, 0, 0
@@ -111,7 +112,8 @@ def _blocks(pouring: Pouring, begin: int, n: int, d: int, *, ring: int) -> Itera
         data, last = room[:end], end < len(room)
         starts, lengths, stop = native.scan_word2vec(data, 0, d, min(n - row, end // (4 * d + 1)))
         if len(starts):
-            yield Block(data, at, starts, lengths)
+            room_for = pouring.place.reserve(len(starts)) if narrow else None
+            yield Block(data, at, starts, lengths, room_for)
             row, turn = row + len(starts), (turn + 1) % ring
         carry, at = data[stop:].tobytes(), at + stop
         if row == n:
@@ -142,7 +144,7 @@ def _check_end(pouring: Pouring, left: bytes, at: int, n: int) -> None:
 def _copied(path: Path, block: Block, d: int, reading: Reading, dtype: np.dtype[Any]) -> Part:
     """Copy the numbers of a block's rows."""
     n = len(block.starts)
-    out = np.empty((n, d), dtype=np.float32)
+    out = np.empty((n, d), dtype=np.float32) if block.room is None else block.room
     flaws: list[tuple[int, Flaw]] = []
     good = np.ones(n, dtype=bool)
     row = 0
