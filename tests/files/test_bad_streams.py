@@ -11,9 +11,11 @@ import io
 import lzma
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -168,6 +170,26 @@ def test_standard_input_of_each_kind(tmp_path: Path) -> None:
     assert b"<stdin>, line 2,001, byte " in done.stderr
     assert start("info", "-", stdin=b"").returncode == 1
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["x.tokenspace"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_ctrl_c_leaves_no_part_of_a_file(tmp_path: Path) -> None:
+    out = tmp_path / "x.tokenspace"
+    command = [sys.executable, "-m", "tokenspace", "convert", "-", str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        for start in range(0, 400_000, 2000):  # 8 MB, so that rows are on their way to the file; the pipe stays open
+            process.stdin.write(b"".join(b"w%d 0.5 0.25\n" % i for i in range(start, start + 2000)))
+        process.stdin.flush()
+        for _ in range(600):
+            if any(tmp_path.iterdir()):
+                break
+            time.sleep(0.1)
+        assert [entry.name.endswith(".new") for entry in tmp_path.iterdir()] == [True]
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (130, b"error: stopped\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 BROKEN = {

@@ -80,11 +80,13 @@ class Plain:
     def __init__(self, file: IO[bytes], *, size: int | None, digest: Digest | None = None, close: bool = True) -> None:
         self.file, self.size, self.total, self.digest, self.owned = file, size, size, digest, close
         self.taken = 0
+        # One call of the system at a time: a buffered reader makes many in a row, and hears of Ctrl-C after the last of them.
+        self._read: Callable[[memoryview], int] = getattr(file, "readinto1", None) or file.readinto  # type: ignore[attr-defined]
 
     def fill(self, room: memoryview) -> int:
         """Fill `room` from the file."""
         at = 0
-        while at < len(room) and (got := self.file.readinto(room[at:])):  # type: ignore[attr-defined]
+        while at < len(room) and (got := self._read(room[at:])):
             at += got
         if self.digest is not None:
             self.digest.update(room[:at])

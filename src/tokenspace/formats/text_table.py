@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace import native
+from tokenspace import native, progress
 from tokenspace.engines import local
 from tokenspace.errors import EmptyFileError, FileContentError, HeaderError, RowWidthError
 from tokenspace.formats import rows_in_files as rows
@@ -360,6 +360,8 @@ def write(table: EmbeddingTable, path: Path, *, header: bool, name: str) -> None
             file.write(f"{table.n} {table.d}\n".encode())
         for start in range(0, len(spans), 4 * threads):
             file.writelines(local.run(spell, spans[start : start + 4 * threads], threads=threads))
+            done = min(len(table), spans[min(start + 4 * threads, len(spans)) - 1][1])
+            progress.report(f"writing {path.name}", done * table.d * table.dtype.itemsize, table.matrix.nbytes)
 
 
 def _check_tokens(table: EmbeddingTable, path: Path, *, header: bool) -> None:

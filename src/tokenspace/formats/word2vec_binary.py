@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace import native
+from tokenspace import native, progress
 from tokenspace.engines import local
 from tokenspace.errors import EmptyFileError, FileContentError, HeaderError, TrailingBytesError, TruncatedFileError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
@@ -199,6 +199,7 @@ def _write(table: EmbeddingTable, path: Path) -> None:
             numbers = np.ascontiguousarray(table.matrix[start:stop], dtype="<f4").view(np.uint8)
             bounds = offsets[start : stop + 1].tolist()
             file.writelines(data[bounds[i] : bounds[i + 1]].tobytes() + b" " + numbers[i].tobytes() + b"\n" for i in range(stop - start))
+            progress.report(f"writing {path.name}", stop * table.d * table.dtype.itemsize, table.matrix.nbytes)
 
 
 def _narrow(part: NDArray[np.float64]) -> NDArray[np.float32]:
