@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import torch
 
 STATUS = Path("/proc/self/status")
 
@@ -54,16 +54,22 @@ def timed(work: Callable[[], Any], times: int, *, warm: int = 0) -> tuple[list[f
 
 def sha256(rows: torch.Tensor) -> str:
     """Return the SHA-256 of rows as they stand in memory."""
+    import torch  # noqa: PLC0415 - not every case has it, and it takes a second
+
     return hashlib.sha256(rows.detach().contiguous().view(torch.uint8).numpy().data).hexdigest()
 
 
 def state_bytes(optimiser: Any) -> int:
     """Return the bytes an optimiser keeps beside the parameters."""
+    import torch  # noqa: PLC0415
+
     return sum(v.numel() * v.element_size() for state in optimiser.state.values() for v in state.values() if torch.is_tensor(v))
 
 
 def random_rows(n: int, d: int, dtype: torch.dtype) -> torch.Tensor:
     """Return n rows that look like an embedding's; quick, by rolling one block of random rows."""
+    import torch  # noqa: PLC0415
+
     block = torch.randn(4099, d, generator=torch.Generator().manual_seed(0)) * 0.02
     rows = torch.empty(n, d, dtype=dtype)
     for start in range(0, n, len(block)):

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
-PACKAGES = ("numpy", "torch", "transformers", "peft", "safetensors", "tokenspace")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS")
+PACKAGES = ("numpy", "torch", "transformers", "peft", "safetensors", "gensim", "polars", "pyarrow", "tokenspace")
 PATIENCE = 900
 """Seconds after which a method counts as failed."""
 

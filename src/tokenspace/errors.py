@@ -23,6 +23,7 @@ The tree; in brackets the built-in class that each one is as well, so that ``exc
         ├── HeaderError                        a header that is malformed or lies
         ├── TruncatedFileError                 the file ends too early
         ├── TrailingBytesError                 the file goes on after its last row
+        ├── CompressionError                   a packed file that is damaged, or unpacks to more than a table would
         ├── RowWidthError                      a row with too few or too many numbers
         ├── NumberError                        a field that is not a number
         ├── EncodingError                      a token whose bytes are not UTF-8
@@ -240,6 +241,10 @@ class TruncatedFileError(FileContentError):
 
 class TrailingBytesError(FileContentError):
     """The file goes on after the last row that its header promised."""
+
+
+class CompressionError(FileContentError):
+    """A packed file is damaged, unpacks to more than any table would, or holds several files."""
 
 
 class RowWidthError(FileContentError):

@@ -71,7 +71,7 @@ def test_a_table_is_read_back_as_it_was_or_refused(name: str, table: ts.Embeddin
         assert list(folder.iterdir()) == []
         assert name != "native"
         return
-    dtype = table.dtype if name in TEXT else None
+    dtype = table.dtype if name in {*TEXT, "projector"} else None
     back = ts.open(path, format=name, errors="surrogateescape", dtype=dtype)
     assert back.vocabulary == table.vocabulary
     expected = table.matrix.astype(np.float32) if name == "word2vec-binary" else table.matrix
@@ -151,8 +151,16 @@ numbers = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@pytest.mark.parametrize("following", [b"", b"y 1\n" * 12, b"9" * 60 + b"\n"], ids=["nothing", "rows", "digits"])
+@settings(max_examples=300, deadline=None)
 @given(text=numbers)
+@example("9999999.9999999999999999")
+@example("9007199.25474099312345678")
+@example("90071991.99999999")
+@example("0.1234567812345678")
+@example("0.12345678")
+@example("-0.0")
+@example("5.")
 @example("9007199254740993")  # 2^53 + 1, a tie between two float64
 @example("1.00000005960464477539062500")  # a tie between two float32, and 26 digits
 @example("7.038531e-26")  # the float32 nearest to it is not the one nearest to the float64 nearest to it
@@ -160,8 +168,9 @@ numbers = st.one_of(
 @example("3.4028235677973362e38")
 @example("2.2250738585072011e-308")
 @example("0e999999999999")
-def test_a_number_is_what_python_reads(text: str) -> None:
-    line = np.frombuffer(b"x " + text.encode() + b"\n", np.uint8)
+def test_a_number_is_what_python_reads(following: bytes, text: str) -> None:
+    row_bytes = b"x " + text.encode() + b"\n"
+    line = np.frombuffer(row_bytes + following, np.uint8)  # with more behind it the kernel may look at eight bytes at a time
     token = np.empty((2, 1), np.int64)
     expected = float(text) if reference_text.NUMBER.fullmatch(text.encode()) else None
     for dtype in (np.float32, np.float64):
@@ -172,7 +181,7 @@ def test_a_number_is_what_python_reads(text: str) -> None:
         if value is None or not np.isfinite(value):
             assert (row, stop) == (0, 0)
         else:
-            assert (row, stop) == (1, len(line))
+            assert (row, stop) == (1, len(row_bytes))
             assert out.tobytes() == np.array([value], dtype).tobytes()
 
 
@@ -187,8 +196,11 @@ lines = st.lists(
 
 
 @settings(suppress_health_check=CHECKS, max_examples=300, deadline=None)
-@given(text=lines, d=st.integers(1, 4), wide=st.integers(0, 1), cut=st.integers(0, 6))
-def test_the_text_kernel_and_its_twin_stop_at_the_same_place(text: bytes, d: int, wide: int, cut: int, native_level: str) -> None:
+@given(text=lines, d=st.integers(1, 4), wide=st.integers(0, 1), cut=st.integers(0, 6), bare=st.booleans(), more=st.sampled_from([0, 12]))
+def test_the_text_kernel_and_its_twin_stop_at_the_same_place(
+    text: bytes, d: int, wide: int, cut: int, *, bare: bool, more: int, native_level: str
+) -> None:
+    text = (text.replace(b" ", b"\t") if bare else text) + (b"\n1" + (b"\t0.5" if bare else b" 0.5") * (d - bare)) * more
     data = np.frombuffer(text + b"\n", np.uint8)
     n = text.count(b"\n") + 1
     begin = min(cut, len(data))
@@ -196,7 +208,7 @@ def test_the_text_kernel_and_its_twin_stop_at_the_same_place(text: bytes, d: int
     for parse in (native.parse_text, reference_text.text_rows):
         out = np.zeros((n, d), np.float64 if wide else np.float32)
         starts, lengths = np.zeros(n, np.int64), np.zeros(n, np.int64)
-        row, stop = parse(data, begin, len(data), out, (0, n), starts, lengths)
+        row, stop = parse(data, begin, len(data), out, (0, n), starts, lengths, bare=bare)
         results.append((row, stop, out[:row].tobytes(), starts[:row].tolist(), lengths[:row].tolist()))
     assert results[0] == results[1]
     assert native.count_lines(data, begin, len(data)) == data[begin:].tobytes().count(b"\n")

@@ -403,7 +403,8 @@ def test_bytes_that_are_not_utf8_are_kept_on_request(tmp_path: Path) -> None:
 
 
 def test_the_choices_of_format_are_the_formats() -> None:
-    from tokenspace.cli.convert import DTYPES, READ, WRITTEN
+    from tokenspace.cli.arguments import DTYPES
+    from tokenspace.cli.convert import READ, WRITTEN
     from tokenspace.rows import FLOATS
 
     assert {known.name for known in ts.formats.FORMATS} == set(READ)

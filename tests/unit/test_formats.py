@@ -193,16 +193,16 @@ def test_the_element_type_is_the_one_asked_for(tmp_path: Path) -> None:
 
 
 UNWRITABLE = [
-    ("a\nb", ("glove", "word2vec-text", "npy")),
+    ("a\nb", ("glove", "word2vec-text", "npy", "projector")),
     ("route 66", ("glove", "word2vec-text", "word2vec-binary")),
     ("not nan", ("glove", "word2vec-text", "word2vec-binary")),
-    ("tab\t5", ("glove", "word2vec-text")),
+    ("tab\t5", ("glove", "word2vec-text", "projector")),
     ("new york", ("word2vec-binary",)),
-    ("\nx", ("glove", "word2vec-text", "word2vec-binary", "npy")),
+    ("\nx", ("glove", "word2vec-text", "word2vec-binary", "npy", "projector")),
     ("\ufeffx", ("glove",)),
     ("a\0", ("npz",)),
-    ("a\r", ("npy",)),
-    ("x" * 70_000, ("glove", "word2vec-text", "word2vec-binary", "npy")),
+    ("a\r", ("npy", "projector")),
+    ("x" * 70_000, ("glove", "word2vec-text", "word2vec-binary", "npy", "projector")),
 ]
 
 
@@ -340,7 +340,7 @@ def test_a_native_file_is_plain_safetensors_aligned_and_mapped(tmp_path: Path) -
         opened = ts.open(path)
         assert not opened.matrix.flags.owndata
         assert not opened.matrix.flags.writeable
-        header = native_file._checked_header(Head.of(path))
+        header = native_file.checked_header(Head.of(path))
         assert header.tensors["embedding"].offset == 4096
         assert all(tensor.offset % 64 == 0 for name, tensor in header.tensors.items() if not name.startswith("padding"))
         again = tmp_path / "again.tokenspace"

@@ -11,6 +11,7 @@ import click
 
 import tokenspace as ts
 from tokenspace.errors import ArgumentError, ShapeError
+from tokenspace.progress import watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,18 +20,73 @@ DEFAULT_TABLE = "glove-6b-50d"
 WANTED = ("euclidean", "inner_product", "cosine", "all")
 """The names of `tokenspace.measures.MEASURES`, written out because that module brings NumPy, which --help does not need."""
 
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
-table_option = click.option(
-    "-t",
-    "--table",
-    default=DEFAULT_TABLE,
-    envvar="TOKENSPACE_TABLE",
-    show_default=True,
-    show_envvar=True,
-    metavar="T",
-    help="The table: a name, a file or a folder.",
+ASKED = "tokenspace.reading"
+"""Where click's context keeps how a table is to be read, so that no command has to hand it on."""
+
+
+def _remember(ctx: click.Context, option: click.Parameter, value: Any) -> None:
+    """Keep an option of reading for `asked`."""
+    if value not in {None, False}:
+        ctx.meta.setdefault(ASKED, {})[option.name] = value
+
+
+def _reading(*names: str, **how: Any) -> Callable[[Function], Function]:
+    return click.option(*names, expose_value=False, callback=_remember, **how)
+
+
+READING = (
+    _reading("--limit", type=click.IntRange(min=1), metavar="N", help="Read the first N rows only."),
+    _reading("--only-tokens", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="Only the tokens in FILE, one a line."),
+    _reading(
+        "--errors",
+        type=click.Choice(("strict", "surrogateescape")),
+        help="Refuse tokens that are not UTF-8 [default], or keep their bytes.",
+    ),
+    _reading("--tensor", metavar="NAME", help="The tensor or column that holds the rows, where it cannot be told."),
+    _reading("--repair", is_flag=True, help="Leave broken rows out instead of refusing the file; what was mended is counted and listed."),
+    _reading("--no-cache", is_flag=True, help="Neither use nor make the native file in which a text table is kept."),
 )
+"""Options of every command that reads a table: names of `tokenspace.open`'s arguments, but for --no-cache."""
+
+
+def reading_options(command: Function) -> Function:
+    """Add the options that say how a table is read; `asked` returns them."""
+    for option in reversed(READING):
+        command = option(command)
+    return command
+
+
+def asked() -> dict[str, Any]:
+    """Return what the running command was told of reading, as arguments of `tokenspace.open`."""
+    given = dict(click.get_current_context().meta.get(ASKED, {}))
+    if given.pop("no_cache", False):
+        given["cache"] = False
+    return given
+
+
+def table_option(command: Function) -> Function:
+    """Add the options that say which table is meant, and how it is read."""
+    command = reading_options(command)
+    for option in (
+        _reading("--dtype", type=click.Choice(DTYPES), help="The element type to compute with.  [default: that of the file]"),
+        _reading("--format", metavar="NAME", help="The table's format.  [default: told by its content]"),
+        click.option(
+            "-t",
+            "--table",
+            default=DEFAULT_TABLE,
+            envvar="TOKENSPACE_TABLE",
+            show_default=True,
+            show_envvar=True,
+            metavar="T",
+            help='The table: a name, a file, a folder, or "-" for standard input.',
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def search_options(command: Function) -> Function:
@@ -117,5 +173,8 @@ def words(arguments: tuple[str, ...]) -> Iterator[str]:
 
 def open_table(name: str) -> Any:
     """Open a table by name, file or folder; an empty name (``TOKENSPACE_TABLE=``) is the default."""
-    opener: Callable[[str], Any] = ts.open
-    return opener(name or DEFAULT_TABLE)
+    from tokenspace.cli.progress import Progress  # noqa: PLC0415
+
+    opener: Callable[..., Any] = ts.open
+    with Progress() as progress, watching(progress):
+        return opener(name or DEFAULT_TABLE, **asked())

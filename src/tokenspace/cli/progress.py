@@ -21,7 +21,8 @@ TERMINAL, LOG = 0.2, 10.0
 class Progress:
     """Writes what is done of how much, at which rate, and how long the rest takes.
 
-    Called as ``progress(what, done, total)``, in bytes. On a terminal the line is overwritten, and gone at the end.
+    Called as ``progress(what, done, total)``, in bytes; a total of 0 is one that is not known. On a terminal the line is
+    overwritten, and gone at the end.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,8 @@ class Progress:
         self.last, self.shown = now, True
         rate = done / (now - self.begin)
         left = (total - done) / rate if rate else 0.0
-        line = f"{what} {done / 1e6:,.0f} of {total / 1e6:,.0f} MB, {rate / 1e6:,.0f} MB/s, {left:,.0f} s left"
+        goal = f" of {total / 1e6:,.0f}" if total else ""  # a pipe does not say how much there is
+        line = f"{what} {done / 1e6:,.0f}{goal} MB, {rate / 1e6:,.0f} MB/s" + (f", {left:,.0f} s left" if total else "")
         click.echo(f"\r\x1b[K{line}" if self.terminal else line, err=True, nl=not self.terminal)
 
     def __enter__(self) -> Self:

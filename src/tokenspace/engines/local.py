@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenspace.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from threadpoolctl import ThreadpoolController
 
@@ -61,6 +62,29 @@ def run(function: Callable[[Part], Result], parts: Sequence[Part], *, threads: i
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+
+def stream(function: Callable[[Part], Result], parts: Iterable[Part], *, threads: int) -> Iterator[Result]:
+    """Yield ``function(part)`` for each part, in order, computed by `threads` threads while the caller's makes the parts.
+
+    At most ``threads + 1`` parts are made and not yet yielded, so whoever makes them needs room for two more than threads.
+    The first exception is raised once the parts in flight are done.
+    """
+    if threads == 1:
+        yield from map(function, parts)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for part in parts:
+                waiting.append(pool.submit(function, part))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 _controller: ThreadpoolController | None = None

@@ -7,11 +7,13 @@ at content, never at names; writing looks at the name, or is told.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tokenspace.errors import ArgumentError, FileContentError, TableNotFoundError, UnknownFormatError
+from tokenspace.errors import ArgumentError
 from tokenspace.formats import (
     arrow,
     fasttext_bin,
@@ -19,32 +21,40 @@ from tokenspace.formats import (
     gensim_pickle,
     gguf,
     glove,
+    kept,
     lance,
-    lookalikes,
     model2vec,
     model_folder,
     native_file,
     npy,
     npz,
     parquet,
+    projector,
+    recognition,
     safetensors,
     spacy,
+    subword_file,
     word2vec_binary,
     word2vec_text,
 )
 from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.mending import Mended
 from tokenspace.formats.named import NAMED, open_named
+from tokenspace.formats.recognition import head_of, recognised
+from tokenspace.formats.replacement import replacing
+from tokenspace.formats.selection import checked_limit, selected, wanted_tokens
+from tokenspace.progress import watching
 from tokenspace.rows import float_type
 from tokenspace.subwords import SubwordTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import DTypeLike
 
     from tokenspace.table import EmbeddingTable
 
-__all__ = ["FORMATS", "NAMED", "Format", "convert", "format_of", "open", "save", "verify"]
+__all__ = ["FORMATS", "NAMED", "Format", "Mended", "convert", "format_of", "open", "save", "verify"]
 
 FORMATS: tuple[Format, ...] = (
     native_file.FORMAT,
@@ -56,6 +66,7 @@ FORMATS: tuple[Format, ...] = (
     parquet.FORMAT,
     arrow.FORMAT,
     safetensors.FORMAT,
+    projector.FORMAT,
     word2vec_binary.FORMAT,
     word2vec_text.FORMAT,
     glove.FORMAT,
@@ -69,31 +80,57 @@ FORMATS: tuple[Format, ...] = (
 
 ERRORS = ("strict", "surrogateescape")
 
+SHOWN = 5
+"""Places that the warning about a mended table shows."""
 
-def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
+
+def open(  # noqa: A001, PLR0913 - tokenspace.open opens a table as open opens a file
     x: str | os.PathLike[str],
     *,
     format: str | None = None,  # noqa: A002 - the word for it
     dtype: DTypeLike | None = None,
     tokens: str | os.PathLike[str] | None = None,
     errors: str = "strict",
+    repair: bool | Mended = False,
+    limit: int | None = None,
+    only_tokens: str | os.PathLike[str] | Iterable[str] | None = None,
+    cache: bool | str | os.PathLike[str] = True,
+    progress: Callable[[str, int, int], None] | None = None,
     threads: int | None = None,
     tensor: str | None = None,
 ) -> EmbeddingTable:
-    r"""Open a table: a name, a file, or a folder that holds one.
+    r"""Open a table: a name, a file, a folder that is or holds one, or a pipe.
 
     Parameters
     ----------
     x : str or path
-        A name of `NAMED` such as ``"glove-6b-50d"`` (write ``./name`` for a file of that name), a file, or a folder.
+        A name of `NAMED` such as ``"glove-6b-50d"`` (write ``./name`` for a file of that name), a file, a folder, ``"-"`` for standard
+        input, or a file in a zip archive, ``"archive.zip/vectors.txt"``. Text and word2vec binary may be packed with gzip, bzip2, xz,
+        zstd or zip, or come through a pipe.
     format : str, optional
-        A name of `FORMATS`. Left out, the format is told by the file's content; its name plays no part.
+        A name of `FORMATS`. Left out, the format is told by the content; a file's name plays no part.
     dtype : numpy dtype or str, optional
         The element type wanted: float32, float64, float16 or bfloat16. Left out, it is the file's; float32 for text.
     tokens : str or path, optional
         For a file that holds a matrix alone: the file of its tokens, one a line. Left out, it is looked for beside the matrix.
     errors : "strict" or "surrogateescape", default "strict"
         What to do about a token that is not UTF-8: refuse it, or keep its bytes as Python's file names do.
+    repair : bool or Mended, default False
+        For text and word2vec binary: leave out each row that breaks a rule (too short, too long, a word among the numbers, NaN, not
+        UTF-8, a token that an earlier row has) instead of refusing the file. A warning counts what was mended and shows the first
+        places; hand in ``formats.Mended()`` to get all that, without the warning. No number is ever made up.
+    limit : int, optional
+        Rows at the most: the first ones, of `only_tokens` where that is given. What comes after them is not looked at.
+    only_tokens : path, or iterable of str, optional
+        The tokens whose rows are wanted: a file with one a line, or tokens. The rows keep the table's order; a token that has no row is
+        no error.
+    cache : bool or path, default True
+        Text and word2vec binary from 256 kB on are read once into a native file, beside the source or, where that cannot be written,
+        in the user's cache folder, and mapped from then on. False reads anew; a path keeps the file in that folder. What was mended is
+        never cached.
+    progress : callable, optional
+        Called as ``progress(what, done, total)`` while a file is read, in bytes; total is 0 where it is not known. What it raises stops
+        the reading, which leaves nothing behind.
     threads : int, optional
         Threads that read; by default one for every CPU. The table is the same for any number.
     tensor : str, optional
@@ -102,27 +139,31 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
     Returns
     -------
     EmbeddingTable
-        A memory map where the bytes on disk are the rows: native files, ``.npy`` in C order, safetensors, model folders, Arrow IPC of
-        one record batch, GGUF that is not quantised. Others are read into memory. It is a `tokenspace.subwords.SubwordTable` where the
-        file can make vectors for words that have no row.
+        A memory map where the bytes on disk are the rows: native files and cached ones, ``.npy`` in C order, safetensors, model
+        folders, Arrow IPC of one record batch, GGUF that is not quantised. Others are read into memory. It is a
+        `tokenspace.subwords.SubwordTable` where the file can make vectors for words that have no row.
 
     Raises
     ------
     TableNotFoundError
         If there is no such name, file or folder; names like it are in the hint.
     MissingExtraError
-        If a named table's package is not installed; the command is in the hint.
+        If a named table's package, or one that a format needs, is not installed; the command is in the hint.
     UnknownFormatError
         If the content is of no known format; what it looks like is in the message.
     FileContentError
-        In one of its kinds, if the file is damaged or lies: with line or byte, what was expected and what was seen.
+        In one of its kinds, if the file is damaged or lies: with line or byte (of the unpacked text, where it was packed), what was
+        expected and what was seen.
 
     Notes
     -----
     A native file opens in the same time whatever its size, as nothing but its header is read; `verify` reads the rest. The vice: a
     damaged native file is then found at a lookup, or not at all. Of a model folder headers and tokens are read, and no more. Every
-    other format is checked whole as it is read. A mapped file
-    that another program cuts short takes the process down; one that is replaced (as `save` does) does no harm.
+    other format is checked whole as it is read. A mapped file that another program cuts short takes the process down; one that is
+    replaced (as `save` does) does no harm.
+
+    A cached file holds as long as its source does: `formats.kept` says how that is known. The vice: a cache takes room on disk, about
+    half that of the text.
 
     Examples
     --------
@@ -131,23 +172,92 @@ def open(  # noqa: A001 - tokenspace.open opens a table as open opens a file
     >>> size = path.write_text("king 2.0 1.0\nnew york -1.5 0.25\n")
     >>> ts.open(path)["new york"]
     array([-1.5 ,  0.25], dtype=float32)
+    >>> list(ts.open(path, only_tokens=["new york", "paris"]))
+    ['new york']
     """
+    asked = _asked(
+        dtype=dtype, tokens=tokens, errors=errors, repair=repair, limit=limit, only_tokens=only_tokens, threads=threads, tensor=tensor
+    )
+    with _watched(progress), _told(x, asked, repair):
+        if isinstance(x, str) and format is None and (table := open_named(x)) is not None:
+            retyped = table if asked.dtype in {None, table.dtype} else _retyped(table, x, asked)
+            return selected(retyped, asked.limit, asked.only)
+        known, head = _found(x, format)
+        return _opened(known, head, asked, cache if isinstance(cache, bool) else Path(cache))
+
+
+def _asked(
+    *,
+    dtype: DTypeLike | None = None,
+    tokens: str | os.PathLike[str] | None = None,
+    errors: str = "strict",
+    repair: bool | Mended = False,
+    limit: int | None = None,
+    only_tokens: str | os.PathLike[str] | Iterable[str] | None = None,
+    threads: int | None = None,
+    tensor: str | None = None,
+) -> Reading:
+    """Check the arguments that say how to read."""
     if errors not in ERRORS:
         message = f"errors must be one of {', '.join(ERRORS)}; seen {errors!r}"
         raise ArgumentError(message)
-    wanted = None if dtype is None else float_type(dtype)
-    reading = Reading(dtype=wanted, errors=errors, tokens=None if tokens is None else Path(tokens), threads=threads, part=tensor)
-    if isinstance(x, str) and format is None and (table := open_named(x)) is not None:
-        return table if wanted in {None, table.dtype} else _retyped(table, x, reading)
-    path = Path(x)
-    if not path.exists():
-        message = f"no table of the name {os.fspath(x)!r}, and no such file or folder"
-        raise TableNotFoundError(message, hint=_near(path))
-    known, head = _recognised(Head.of(path, folders=True), format)
-    if tensor is not None and not known.parts:
-        message = f"tensor={tensor!r:.60} chooses between tensors or columns, and the format {known.name} holds one matrix"
+    return Reading(
+        dtype=None if dtype is None else float_type(dtype),
+        tokens=None if tokens is None else Path(tokens),
+        errors=errors,
+        threads=threads,
+        part=tensor,
+        limit=checked_limit(limit),
+        only=wanted_tokens(only_tokens),
+        mended=repair if isinstance(repair, Mended) else Mended() if repair else None,
+    )
+
+
+def _watched(progress: Callable[[str, int, int], None] | None) -> AbstractContextManager[None]:
+    return nullcontext() if progress is None else watching(progress)
+
+
+@contextmanager
+def _told(x: str | os.PathLike[str], asked: Reading, repair: bool | Mended) -> Iterator[None]:  # noqa: FBT001 - or what takes them
+    """Warn of what was mended, unless the caller takes it."""
+    yield
+    if asked.mended and asked.mended is not repair:
+        first = "".join(f"\n  {error.message}" for error in asked.mended.listed[:SHOWN])
+        message = f"mended {os.fspath(x)}: left out {asked.mended}; the first places:{first}"
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
+
+
+def _found(x: str | os.PathLike[str], name: str | None) -> tuple[Format, Head]:
+    """Return the format of a file, folder or pipe, and the place of the table in it."""
+    if x == "-":
+        head, member = Head.of_pipe(Path("<stdin>"), sys.stdin.buffer, close=False), ""
+    else:
+        head, member = head_of(Path(x), [known.name for known in NAMED])
+    try:
+        return recognised(FORMATS, head, name, member)
+    except BaseException:
+        if head.stream is not None:
+            head.stream.close()
+        raise
+
+
+def _opened(known: Format, head: Head, reading: Reading, cache: bool | Path) -> EmbeddingTable:  # noqa: FBT001 - or a path
+    """Read a table, or map what was kept of it."""
+    if reading.mended is not None and known.pour is None:
+        names = ", ".join(known.name for known in FORMATS if known.pour is not None)
+        message = f"repair is for tables that are read row by row ({names}); {head.path} is {known.name}"
+        raise ArgumentError(message)
+    if reading.part is not None and not known.parts:
+        message = f"tensor={reading.part!r:.60} chooses between tensors or columns, and the format {known.name} holds one matrix"
         raise ArgumentError(message, hint="leave it out")
-    return known.read(head, reading)
+    some = reading.limit is not None or reading.only is not None
+    large = head.stream is None and head.path.is_file() and head.path.stat().st_size >= kept.SMALLEST
+    if known.cached and large and cache is not False and reading.mended is None:
+        table = kept.opened(known, head, reading, folder=None if cache is True else cache, make=not some)
+        if table is not None:
+            return selected(table, reading.limit, reading.only)
+    table = known.read(head, reading)
+    return table if known.pour is not None else selected(table, reading.limit, reading.only)
 
 
 def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | None = None) -> None:  # noqa: A002
@@ -160,8 +270,9 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
         The file; replaced whole once the new one is written, so that an interrupted run leaves the old one.
     format : str, optional
         A name of `FORMATS`. Left out, the ending of `path` chooses: ``.tokenspace`` and ``.safetensors`` are the native format,
-        ``.txt`` GloVe text, ``.vec`` word2vec text, ``.bin`` word2vec binary, ``.npy`` and ``.npz`` NumPy's, ``.parquet`` Parquet,
-        ``.arrow`` and ``.feather`` Arrow IPC, ``.lance`` Lance. Foreign safetensors and model2vec have to be named.
+        ``.txt`` GloVe text, ``.vec`` word2vec text, ``.bin`` word2vec binary, ``.tsv`` TensorBoard's projector, ``.npy`` and
+        ``.npz`` NumPy's, ``.parquet`` Parquet, ``.arrow`` and ``.feather`` Arrow IPC, ``.lance`` Lance. Foreign safetensors and
+        model2vec have to be named.
 
     Raises
     ------
@@ -186,7 +297,7 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
     array([2., 3.], dtype=float32)
     """
     path = Path(path)
-    _save(table, path, _writer(path, format))
+    _save(table, path, recognition.writer(FORMATS, path, format)[1])
 
 
 def convert(
@@ -195,33 +306,57 @@ def convert(
     *,
     source_format: str | None = None,
     format: str | None = None,  # noqa: A002
-    dtype: DTypeLike | None = None,
-    tokens: str | os.PathLike[str] | None = None,
-    errors: str = "strict",
-    tensor: str | None = None,
+    cache: bool | str | os.PathLike[str] = True,
+    progress: Callable[[str, int, int], None] | None = None,
+    **reading: Any,
 ) -> EmbeddingTable:
     """Write a table in another format.
 
     Parameters
     ----------
-    source, source_format, dtype, tokens, errors, tensor
-        What to open, as `open` takes it.
+    source, source_format, cache, **reading
+        What to open, as `open` takes it: `dtype`, `errors`, `repair`, `limit` and so on.
     destination, format
         What to write, as `save` takes it. An unknown ending is found before the source is read.
+    progress : callable, optional
+        As `open` takes it.
 
     Returns
     -------
     EmbeddingTable
-        The table that was written, as it was read.
+        The table that was written.
 
     Raises
     ------
     TokenspaceError
         As `open` and `save`.
+
+    Notes
+    -----
+    From text or word2vec binary to the native format rows go from file to file, and no more than a few blocks of them are in memory.
     """
-    write = _writer(Path(destination), format)
-    table = open(source, format=source_format, dtype=dtype, tokens=tokens, errors=errors, tensor=tensor)
-    _save(table, Path(destination), write)
+    target, write = recognition.writer(FORMATS, Path(destination), format)
+    if target is not native_file.FORMAT:
+        with _watched(progress):
+            table = open(source, format=source_format, cache=cache, **reading)
+            _save(table, Path(destination), write)
+            return table
+    asked = _asked(**reading)
+    with _watched(progress), _told(source, asked, reading.get("repair", False)):
+        if isinstance(source, str) and source_format is None and open_named(source) is not None:
+            return _written(open(source, **reading), Path(destination))
+        known, head = _found(source, source_format)
+        if known.pour is None:
+            return _written(_opened(known, head, asked, cache=False), Path(destination))
+        with replacing(Path(destination)) as file:
+            writer = native_file.Writer(file)
+            writer.finish(known.pour(head, asked, writer))
+        subword_file.remove(Path(destination))
+    return open(destination, format=target.name)
+
+
+def _written(table: EmbeddingTable, path: Path) -> EmbeddingTable:
+    native_file.write(table, path)
     return table
 
 
@@ -230,6 +365,17 @@ def _save(table: EmbeddingTable, path: Path, write: Callable[[EmbeddingTable, Pa
     write(table, path)
     if write is not native_file.FORMAT.write and isinstance(table, SubwordTable):
         warnings.warn(f"{path} holds the {table.n:,} words; the n-grams, for unseen words, only the native format keeps", stacklevel=3)
+
+
+def format_of(path: str | os.PathLike[str]) -> Format:
+    """Return the format of a file or folder, told by its content.
+
+    Raises
+    ------
+    TableNotFoundError, UnknownFormatError
+        As `open`.
+    """
+    return _found(Path(path), None)[0]
 
 
 def verify(path: str | os.PathLike[str]) -> None:
@@ -245,86 +391,11 @@ def verify(path: str | os.PathLike[str]) -> None:
     FileContentError
         In one of its kinds, at the first thing that is wrong.
     """
-    known, head = _recognised(Head.of(Path(path), folders=True), None)
+    known, head = _found(Path(path), None)
     if known is native_file.FORMAT:
         native_file.verify(head.path)
     else:
-        open(path).verify()
-
-
-def format_of(path: str | os.PathLike[str]) -> Format:
-    """Return the format of a file or folder, told by its content.
-
-    Raises
-    ------
-    TableNotFoundError, UnknownFormatError
-        As `open`.
-    """
-    return _recognised(Head.of(Path(path), folders=True), None)[0]
-
-
-def _recognised(head: Head, name: str | None) -> tuple[Format, Head]:
-    """Return the format of a file or folder, the one named or by its content, and where the table is: perhaps in the folder."""
-    if name is not None:
-        known = _named(name)
-        if known.folder and not head.folder:
-            raise UnknownFormatError(head.path, f"expected a folder, as {name} is one; seen a file")
-        return known, Head.of(_only_table(head.path)) if head.folder and not known.folder else head
-    for known in FORMATS:
-        if head.folder and known.folder and known.sniff(head):
-            return known, head
-    if head.folder:
-        head = Head.of(_only_table(head.path))
-    return _sniffed(head), head
-
-
-def _sniffed(head: Head) -> Format:
-    """Return the format of a file, by its content."""
-    for known in FORMATS:
-        if not known.folder and known.sniff(head):
-            return known
-    seen, hint = lookalikes.description(head.start)
-    problem = f"expected one of {', '.join(known.name for known in FORMATS)}; {seen}"
-    raise UnknownFormatError(head.path, problem, hint=hint or "name the format if you know it: format=...")
-
-
-def _named(name: str) -> Format:
-    """Return the format of that name."""
-    for known in FORMATS:
-        if known.name == name:
-            return known
-    message = f"format must be one of {', '.join(known.name for known in FORMATS)}; seen {name!r}"
-    raise ArgumentError(message)
-
-
-def _writer(path: Path, name: str | None) -> Callable[[EmbeddingTable, Path], None]:
-    """Return what writes the format named, else the one whose ending `path` has."""
-    writable = [known for known in FORMATS if known.write is not None]
-    for known in writable if name is None else [_named(name)]:
-        if known.write is not None and (name is not None or path.suffix.lower() in known.suffixes):
-            return known.write
-    names = ", ".join(known.name for known in writable)
-    if name is not None:
-        message = f"the format {name} is read, not written; written are {names}"
-        raise ArgumentError(message)
-    endings = ", ".join(suffix for known in writable for suffix in known.suffixes)
-    message = f"the ending of {path.name!r} names no format to write; known are {endings}"
-    raise ArgumentError(message, hint=f"or name the format: {names}")
-
-
-def _only_table(folder: Path) -> Path:
-    """Return the one table in a folder."""
-    found = []
-    for path in sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith(".")):  # no pipe, no cache
-        try:
-            _sniffed(Head.of(path))
-        except FileContentError:
-            continue
-        found.append(path)
-    if len(found) == 1:
-        return found[0]
-    seen = ", ".join(path.name for path in found[:8]) or "none"
-    raise UnknownFormatError(folder, f"expected a folder with one table in it, seen {seen}", hint="name the file to open")
+        known.read(head, Reading()).verify()
 
 
 def _retyped(table: EmbeddingTable, name: str, reading: Reading) -> EmbeddingTable:
@@ -332,18 +403,3 @@ def _retyped(table: EmbeddingTable, name: str, reading: Reading) -> EmbeddingTab
     from tokenspace.table import EmbeddingTable as Table  # noqa: PLC0415
 
     return Table.mapped(table.vocabulary, as_type(Path(name), table.matrix, reading.dtype, lambda _row: {}), source=table.source)
-
-
-def _near(path: Path) -> str:
-    """Return names like the one asked for, of tables and of files beside it, as a hint."""
-    import difflib  # noqa: PLC0415 - only an error message needs it
-
-    try:
-        beside = [entry.name for entry in os.scandir(path.parent)]
-    except OSError:
-        beside = []
-    names = [known.name for known in NAMED]
-    near = difflib.get_close_matches(path.name, [*names, *beside[:10_000]], n=3, cutoff=0.5)
-    if near:
-        return f"did you mean {' or '.join(str(path.parent / name) if name in beside else name for name in near)}?"
-    return f"tables known by name: {', '.join(names)}"

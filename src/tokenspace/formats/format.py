@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tokenspace.errors import EmptyFileError, TableNotFoundError, UnknownFormatError
+from tokenspace.formats.places import Memory
+from tokenspace.formats.streams import Peeked, Plain, Unpacked, open_member, packing_of
 from tokenspace.formats.text_layout import Layout, layout_of
+from tokenspace.table import EmbeddingTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from tokenspace.table import EmbeddingTable
+    from tokenspace.formats.mending import Mended
+    from tokenspace.formats.places import Place
+    from tokenspace.formats.streams import Digest, Stream
     from tokenspace.vocabulary import Vocabulary
 
 LOOK = 1 << 16
@@ -26,16 +31,37 @@ LOOK = 1 << 16
 
 @dataclass(frozen=True)
 class Head:
-    """A file's beginning, or the place of a folder: all that recognising a format may look at."""
+    """A file's beginning, or the place of a folder: all that recognising a format may look at.
+
+    Attributes
+    ----------
+    path : Path
+    size : int
+        Bytes of the file; 0 for a folder and where only the end will tell.
+    start : bytes
+        The first `LOOK` bytes; of a packed file, those it unpacks to.
+    folder : bool
+        Whether it is a folder.
+    stream : Stream or None
+        A pipe, which is read instead of a file, and only once.
+    packing, member : str
+        What packed the file, ``gzip`` say, and which file of an archive is meant; empty for a file as it is.
+    digest : hash object or None
+        Is shown the file's own bytes as they are read.
+    """
 
     path: Path
     size: int
     start: bytes
     folder: bool = False
+    stream: Stream | None = field(default=None, repr=False, compare=False)
+    packing: str = ""
+    member: str = ""
+    digest: Digest | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, path: Path, *, folders: bool = False) -> Head:
-        """Look at a file or, where `folders` are welcome, at a folder, whose beginning is empty.
+    def of(cls, path: Path, *, folders: bool = False, pipes: bool = False) -> Head:
+        """Look at a file or, where they are welcome, at a folder, whose beginning is empty, or at a pipe, which is then read.
 
         Raises
         ------
@@ -53,6 +79,8 @@ class Head:
             raise TableNotFoundError(message) from None
         if folders and stat.S_ISDIR(mode):
             return cls(path, 0, b"", folder=True)
+        if pipes and (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)):
+            return cls.of_pipe(path, path.open("rb", buffering=0))
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
             raise UnknownFormatError(path, f"expected a file, seen {kind}", hint="write its content into a file first")
@@ -63,10 +91,58 @@ class Head:
             raise EmptyFileError(path, "expected a table, seen a file of 0 bytes", hint="was a download or a copy cut off?")
         return cls(path, size, start)
 
+    @classmethod
+    def of_pipe(cls, path: Path, file: IO[bytes], *, close: bool = True) -> Head:
+        """Look at a pipe, and keep what was read; `close` it in the end, unless it is somebody else's.
+
+        Raises
+        ------
+        EmptyFileError
+            If it closes without a byte.
+        """
+        stream = Peeked(Plain(file, size=None, close=close))
+        if not stream.start:
+            stream.close()
+            raise EmptyFileError(path, "expected a table, seen a pipe that closed without a byte")
+        return cls(path, 0, stream.start, stream=stream)
+
+    def open(self) -> Stream:
+        """Return its bytes, unpacked where it is packed, from the first on."""
+        if self.stream is not None:
+            return self.stream
+        if self.packing == "zip":
+            return open_member(self.path, self.member)
+        file = self.path.open("rb", buffering=0)
+        plain = Plain(file, size=os.fstat(file.fileno()).st_size, digest=self.digest)
+        return Unpacked(self.path, plain, self.packing) if self.packing else plain
+
+    def unpacked(self, member: str = "") -> Head | None:
+        """Look at what a packed file or pipe unpacks to; None where it is not packed."""
+        packing = packing_of(self.start)
+        if not packing or self.packing or self.folder:
+            return None
+        if self.stream is not None and packing == "zip":
+            raise UnknownFormatError(
+                self.path, "expected a stream, seen a zip archive", hint="an archive is read from its end: save it first"
+            )
+        if self.stream is not None:
+            peeked = Peeked(Unpacked(self.path, self.stream, packing))
+            return Head(self.path, 0, peeked.start, stream=peeked, packing=packing)
+        head = replace(self, size=0, start=b"", packing=packing, member=member)
+        stream = head.open()
+        try:
+            return replace(head, start=Peeked(stream).start)
+        finally:
+            stream.close()
+
+    def digested(self, digest: Digest) -> Head:
+        """Return the same, whose bytes are shown to `digest` as they are read."""
+        return replace(self, digest=digest)
+
     @property
     def whole(self) -> bool:
         """Whether `start` is all there is."""
-        return len(self.start) >= self.size
+        return len(self.start) < LOOK or len(self.start) == self.size
 
     @cached_property
     def layout(self) -> Layout:
@@ -92,6 +168,8 @@ class Reading:
         Rows wanted from the beginning; None wants all.
     only : Vocabulary or None
         The tokens whose rows are wanted; None wants all.
+    mended : Mended or None
+        Takes what is mended; None mends nothing and refuses instead.
     part : str or None
         Which tensor or column holds the rows, where there are several.
     """
@@ -102,6 +180,7 @@ class Reading:
     threads: int | None = None
     limit: int | None = None
     only: Vocabulary | None = None
+    mended: Mended | None = None
     part: str | None = None
 
 
@@ -127,9 +206,9 @@ class Format:
         Whether a table of this format is a folder.
     cached : bool
         Whether reading takes so long that `open` keeps what it read as a native file, which the next `open` maps.
-    selects : bool
-        Whether `read` itself keeps to the reading's `limit`, `only` and `repair`; for other formats `open` takes the rows afterwards
-        and refuses to repair.
+    pour : callable or None
+        Reads a table row by row, from a stream too, into a place for rows: takes the head, the reading and that place, and returns the
+        vocabulary. Keeps to the reading's `limit`, `only` and `mended` itself; of other formats `open` takes the rows afterwards.
     parts : str
         What a file may hold several of, "tensor" or "column", from which the caller chooses; empty where there is nothing to choose.
     """
@@ -142,5 +221,16 @@ class Format:
     write: Callable[[EmbeddingTable, Path], None] | None = field(default=None, repr=False)
     folder: bool = False
     cached: bool = False
-    selects: bool = False
+    pour: Callable[[Head, Reading, Place], Vocabulary] | None = field(default=None, repr=False)
     parts: str = ""
+
+
+def poured(pour: Callable[[Head, Reading, Place], Vocabulary]) -> Callable[[Head, Reading], EmbeddingTable]:
+    """Return what reads a table into memory with a format's `pour`."""
+
+    def read(head: Head, reading: Reading) -> EmbeddingTable:
+        memory = Memory()
+        vocabulary = pour(head, reading, memory)
+        return EmbeddingTable.mapped(vocabulary, memory.matrix(), source=str(head.path))
+
+    return read

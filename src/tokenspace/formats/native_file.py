@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenspace import progress
 from tokenspace.errors import ArgumentError, ChecksumError, FileContentError, HeaderError
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats import subword_file
@@ -53,7 +54,7 @@ def _sniff(head: Head) -> bool:
 
 
 def _read(head: Head, reading: Reading) -> EmbeddingTable:
-    header = _checked_header(head)
+    header = checked_header(head)
     with head.path.open("rb") as file:
         whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     arrays = {name: _array(whole, header, name) for name in ("embedding", *PARTS)}
@@ -67,7 +68,7 @@ def _read(head: Head, reading: Reading) -> EmbeddingTable:
     return subword_file.attached(EmbeddingTable.mapped(vocabulary, matrix, source=str(head.path)), head.path, arrays["embedding"])
 
 
-def _checked_header(head: Head) -> Header:
+def checked_header(head: Head) -> Header:
     """Read the header and hold the tensors' types and shapes against each other."""
     header = read_header(head.path, head.start, head.size, longest=LONGEST_HEADER)
     tensors, metadata = header.tensors, header.metadata
@@ -107,45 +108,74 @@ def _array(whole: mmap.mmap, header: Header, name: str) -> NDArray[Any]:
 
 def write(table: EmbeddingTable, path: Path) -> None:
     """Write a table in the native format."""
-    code = NAMES[table.dtype.name]
-    vocabulary = Vocabulary.from_arrays(table.vocabulary.data, table.vocabulary.offsets)  # checks offsets, finds duplicates
-    matrix = table.matrix
-    arrays: dict[str, tuple[str, NDArray[Any]]] = {
-        "embedding": (code, matrix),
-        "vocab.offsets": ("I64", vocabulary.offsets),
-        "vocab.index": ("U32", vocabulary.index),
-        "vocab.bytes": ("U8", vocabulary.data),
-    }
     if len(table):
         rows.check_writable(table, path, "native")
-    entries: dict[str, dict[str, object]] = {}
-    pieces: list[tuple[str, NDArray[Any]]] = []
-    at = 0
-    for name, (dtype, array) in arrays.items():
-        if gap := -at % ALIGNMENT:
-            entries[f"padding.{len(pieces)}"] = _entry("U8", (gap,), at, gap)
-            pieces.append((f"padding.{len(pieces)}", np.zeros(gap, dtype=np.uint8)))
-            at += gap
-        entries[name] = _entry(dtype, array.shape, at, array.nbytes)
-        pieces.append((name, array))
-        at += array.nbytes
-    metadata = {
-        "format": "tokenspace",
-        "version": VERSION,
-        "rows": str(table.n),
-        "dims": str(table.d),
-        "hash": HASH,
-        "tokens": "utf-8",
-        "finite": "true",
-    }
-    blank = dict.fromkeys((f"sha256.{name}" for name in arrays), "0" * 64)
     with replacing(path) as file:
-        length = len(_header_bytes({**metadata, **blank}, entries))
-        file.write(bytes(length))
-        digests = {f"sha256.{name}": _write_array(file, array) for name, array in pieces}
-        file.seek(0)
-        file.write(_header_bytes({**metadata, **{name: digests[name] for name in blank}}, entries))
+        writer = Writer(file)
+        writer.begin(table.d, table.dtype, table.n)
+        for start, stop in rows.blocks(table.matrix):
+            writer.add(table.matrix[start:stop])
+            progress.report(f"writing {path.name}", stop * table.d * table.dtype.itemsize, table.matrix.nbytes)
+        writer.finish(Vocabulary.from_arrays(table.vocabulary.data, table.vocabulary.offsets))  # checks offsets, finds duplicates
     subword_file.keep(table, path)
+
+
+class Writer:
+    """Writes a file row by row: room for the header, the rows as they come, then the vocabulary, and the header last.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing, at its beginning.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.n = self.d = 0
+        self.digest = hashlib.sha256()
+
+    def begin(self, d: int, dtype: np.dtype[Any], expected: int) -> None:
+        """Hear of what will come; how many rows does not matter here."""
+        del expected
+        self.d, self.dtype = d, dtype
+        self.file.write(bytes(PAGE))
+
+    def reserve(self, m: int) -> None:
+        """Rows are handed over, as a file is written in order."""
+
+    def add(self, block: NDArray[Any]) -> None:
+        """Write rows, shape (m, d), whatever their order in memory."""
+        for part in _stored(block):
+            self.file.write(part.data)
+            self.digest.update(part.data)
+        self.n += len(block)
+
+    def finish(self, vocabulary: Vocabulary, **more: str) -> None:
+        """Write the vocabulary, and the header with further metadata."""
+        code, size = NAMES[self.dtype.name], self.n * self.d * self.dtype.itemsize
+        entries = {"embedding": _entry(code, (self.n, self.d), 0, size)}
+        digests = {"sha256.embedding": self.digest.hexdigest()}
+        at = size
+        arrays: tuple[NDArray[Any], ...] = (vocabulary.offsets, vocabulary.index, vocabulary.data)
+        for name, array in zip(PARTS, arrays, strict=True):
+            if gap := -at % ALIGNMENT:
+                entries[f"padding.{len(entries)}"] = _entry("U8", (gap,), at, gap)
+                self.file.write(bytes(gap))
+                at += gap
+            entries[name] = _entry(PARTS[name][0], array.shape, at, array.nbytes)
+            digests[f"sha256.{name}"] = _write_array(self.file, array)
+            at += array.nbytes
+        metadata = {
+            "format": "tokenspace",
+            "version": VERSION,
+            "rows": str(self.n),
+            "dims": str(self.d),
+            "hash": HASH,
+            "tokens": "utf-8" if rows.undecodable(vocabulary.data, vocabulary.offsets) is None else "bytes",
+            "finite": "true",
+        }
+        self.file.seek(0)
+        self.file.write(_header_bytes({**metadata, **more, **digests}, entries))
 
 
 def _entry(dtype: str, shape: tuple[int, ...], begin: int, size: int) -> dict[str, object]:
@@ -153,8 +183,9 @@ def _entry(dtype: str, shape: tuple[int, ...], begin: int, size: int) -> dict[st
 
 
 def _header_bytes(metadata: dict[str, str], entries: dict[str, dict[str, object]]) -> bytes:
+    """Return the header, filled up to a page: two kilobytes at the most, as every entry has its bounds."""
     text = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
-    text += b" " * (-(8 + len(text)) % PAGE)
+    text += b" " * (PAGE - 8 - len(text))
     return len(text).to_bytes(8, "little") + text
 
 
@@ -198,7 +229,7 @@ def verify(path: Path) -> None:
     O(n·d): reads every byte once or twice, about 1 s a GB where the processor has instructions for SHA-256.
     """
     head = Head.of(path)
-    header = _checked_header(head)
+    header = checked_header(head)
     table = _read(head, Reading())
     vocabulary = table.vocabulary
     arrays: tuple[NDArray[Any], ...] = (table.matrix, vocabulary.offsets, vocabulary.index, vocabulary.data)

@@ -127,7 +127,7 @@ def read_tokens(path: Path, n: int, *, matrix_path: Path, errors: str) -> Vocabu
 def _write(table: EmbeddingTable, path: Path) -> None:
     rows.check_writable(table, path, "npy")
     check_dtype(table, path)
-    _check_tokens(table, path)
+    check_line_tokens(table, path)
     offsets, data = table.vocabulary.offsets, table.vocabulary.data
     tokens = path.with_suffix(TOKEN_SUFFIXES[path.suffix == TOKEN_SUFFIXES[0]])
     with replacing(path) as file, replacing(tokens) as beside:
@@ -152,7 +152,14 @@ def check_dtype(table: EmbeddingTable, path: Path) -> None:
         raise UnwritableError(path, problem, hint='save it in the native format, or open it with dtype="float32" first')
 
 
-def _check_tokens(table: EmbeddingTable, path: Path) -> None:
+def check_line_tokens(table: EmbeddingTable, path: Path) -> None:
+    """Hold every token against what a file with one a line can hold.
+
+    Raises
+    ------
+    UnwritableError
+        Naming the first that cannot be read back.
+    """
     offsets, data = table.vocabulary.offsets, table.vocabulary.data
     for row in rows.rows_with(table, b"\n").tolist():
         raise rows.refuse(table, path, row, "holds a line break, and a token is a line")

@@ -88,30 +88,48 @@ def vocabulary_of(
     tokens = native.gather(data, starts, offsets)
     if errors == "strict" and (wrong := undecodable(tokens, offsets)) is not None:
         row, at = wrong
-        token = tokens[offsets[row] : offsets[row + 1]].tobytes()
-        where = place(row)
-        if "offset" in where:
-            where["offset"] += at
-        raise EncodingError(
-            path,
-            f"expected tokens in UTF-8, seen byte 0x{token[at]:02X} in the token {token!r:.80}",
-            **where,
-            hint='errors="surrogateescape" keeps such bytes as they are; if the file is in another encoding, convert it first',
-        )
+        raise not_utf_8(path, tokens[offsets[row] : offsets[row + 1]].tobytes(), at, place(row))
+    return unique(path, tokens, offsets, place=place)
+
+
+def not_utf_8(path: Path, token: bytes, at: int, where: dict[str, int]) -> EncodingError:
+    """Make the error for a token whose byte `at` is not UTF-8, in a row that begins at `where`."""
+    if "offset" in where:
+        where = {**where, "offset": where["offset"] + at}
+    return EncodingError(
+        path,
+        f"expected tokens in UTF-8, seen byte 0x{token[at]:02X} in the token {token!r:.80}",
+        **where,
+        hint='errors="surrogateescape" keeps such bytes as they are; if the file is in another encoding, convert it first',
+    )
+
+
+def unique(path: Path, tokens: NDArray[np.uint8], offsets: NDArray[np.int64], *, place: Place) -> Vocabulary:
+    """Make the vocabulary of tokens end to end.
+
+    Raises
+    ------
+    DuplicateRowError
+        If two rows have one token.
+    """
     try:
         return Vocabulary.from_arrays(tokens, offsets)
     except DuplicateTokenError as error:
-        first, second = error.rows
-        token = tokens[offsets[second] : offsets[second + 1]].tobytes()
-        spots = [f"line {place(row)['line']:,}" if "line" in place(row) else f"row {row + 1:,}" for row in error.rows]
-        duplicate = DuplicateRowError(
-            path,
-            f"the token {token.decode(errors='backslashreplace')!r:.80} has two rows, {spots[0]} and {spots[1]}; expected one",
-            **place(second),
-            hint="remove one of the two rows",
-        )
-        duplicate.rows = (first, second)
-        raise duplicate from None
+        second = error.rows[1]
+        raise twice(path, tokens[offsets[second] : offsets[second + 1]].tobytes(), error.rows, place) from None
+
+
+def twice(path: Path, token: bytes, pair: tuple[int, int], place: Place) -> DuplicateRowError:
+    """Make the error for a token that two rows have."""
+    spots = [f"line {place(row)['line']:,}" if "line" in place(row) else f"row {row + 1:,}" for row in pair]
+    error = DuplicateRowError(
+        path,
+        f"the token {token.decode(errors='backslashreplace')!r:.80} has two rows, {spots[0]} and {spots[1]}; expected one",
+        **place(pair[1]),
+        hint="remove one of the two rows, or mend the table: repair=True keeps the first",
+    )
+    error.rows = pair
+    return error
 
 
 def vocabulary_of_list(path: Path, tokens: Iterable[str | bytes], *, errors: str) -> Vocabulary:
@@ -144,6 +162,8 @@ def _as_bytes(token: str) -> bytes:
 def undecodable(tokens: NDArray[np.uint8], offsets: NDArray[np.int64]) -> tuple[int, int] | None:
     """Return the first row whose token is not UTF-8, and the byte in it; None if all are."""
     n = len(offsets) - 1
+    if not len(tokens) or int(tokens.max()) < 0x80:  # noqa: PLR2004 - ASCII
+        return None
     row = 0
     while row < n:
         stop = min(n, max(row + 1, int(np.searchsorted(offsets, offsets[row] + BLOCK))))
@@ -239,7 +259,11 @@ def check_writable(table: EmbeddingTable, path: Path, format_name: str) -> None:
 
 def rows_with(table: EmbeddingTable, byte: bytes) -> NDArray[np.int64]:
     """Return the rows, ascending, whose tokens hold a byte."""
-    data, offsets = table.vocabulary.data, table.vocabulary.offsets
+    return tokens_with(table.vocabulary.data, table.vocabulary.offsets, byte)
+
+
+def tokens_with(data: NDArray[np.uint8], offsets: NDArray[np.int64], byte: bytes) -> NDArray[np.int64]:
+    """Return which tokens, ascending, hold a byte."""
     found = [start + np.flatnonzero(data[start : start + BLOCK] == byte[0]) for start in range(0, len(data), BLOCK)]
     places = np.concatenate(found) if found else np.empty(0, dtype=np.int64)
     return np.unique(np.searchsorted(offsets, places, side="right") - 1)

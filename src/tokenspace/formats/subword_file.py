@@ -48,7 +48,7 @@ def keep(table: EmbeddingTable, path: Path) -> None:
     """
     beside = path_of(path)
     if not isinstance(table, SubwordTable):
-        beside.unlink(missing_ok=True)
+        remove(path)
         return
     grams = table.subwords
     parts: dict[str, tuple[str, Any]] = {"rows": (NAMES[grams.matrix.dtype.name], grams.matrix)}
@@ -69,6 +69,11 @@ def keep(table: EmbeddingTable, path: Path) -> None:
         for _, array in parts.values():
             for start, stop in rows.blocks(array):
                 file.write(np.ascontiguousarray(array[start:stop]).view(np.uint8).data)
+
+
+def remove(path: Path) -> None:
+    """Remove the n-grams beside a native file, which are those of a table that was there before."""
+    path_of(path).unlink(missing_ok=True)
 
 
 def attached(table: EmbeddingTable, path: Path, stored: NDArray[Any]) -> EmbeddingTable:

@@ -5,26 +5,37 @@ word2vec's own tool puts a line break in front of every row but the first, Googl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace import native
+from tokenspace import native, progress
 from tokenspace.engines import local
 from tokenspace.errors import EmptyFileError, FileContentError, HeaderError, TrailingBytesError, TruncatedFileError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Format, Head, Reading, poured
+from tokenspace.formats.pouring import Base, Part, Pouring, sift
 from tokenspace.formats.promises import ABSURD
 from tokenspace.formats.replacement import replacing
 from tokenspace.formats.text_faults import wrong_header
 from tokenspace.formats.text_layout import header_of
 from tokenspace.native.reference_text import MAX_TOKEN
-from tokenspace.table import EmbeddingTable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from tokenspace.formats.places import Place
+    from tokenspace.formats.pouring import Flaw
+    from tokenspace.formats.streams import Stream
+    from tokenspace.table import EmbeddingTable
+    from tokenspace.vocabulary import Vocabulary
+
+PART = 1 << 20
+"""Bytes read at a time: they are still in the cache when their numbers are copied."""
 
 MIXED_UP = 'if this is text, open it with format="word2vec-text"'
 
@@ -33,35 +44,42 @@ def _sniff(head: Head) -> bool:
     return head.layout.header is not None and head.layout.binary
 
 
-def _read(head: Head, reading: Reading) -> EmbeddingTable:
-    data = rows.mapped(head.path)
-    begin, n, d = _header(head)
-    fitting = min(n, (len(data) - begin) // (4 * d + 1))  # held against the file before anything is allocated
-    starts, lengths, end = native.scan_word2vec(data, begin, d, fitting)
-    if len(starts) < n:
-        raise _stopped(head.path, data, len(starts), n, d, end)
-    if end < len(data) and data[end:].tobytes() != b"\n":
-        raise TrailingBytesError(
-            head.path, f"expected the end after row {n:,} of {n:,}, seen {len(data) - end:,} more bytes", offset=end, hint=MIXED_UP
-        )
-    out = np.empty((n, d), dtype=np.float32)
+@dataclass(frozen=True)
+class Block:
+    """Whole rows: their bytes, where these begin in the file, where the tokens stand, and where the numbers go, if that is known."""
 
-    def place(row: int) -> dict[str, int]:
-        return {"offset": int(starts[row])}
-
-    def copy(span: tuple[int, int]) -> None:
-        row = native.copy_word2vec(data, starts, lengths, span, out)
-        if row < span[1]:
-            column = int(np.argmin(np.isfinite(out[row])))
-            at = int(starts[row] + lengths[row]) + 1 + 4 * column
-            raise rows.not_finite(head.path, row, column, out[row, column], offset=at)
-
-    local.run(copy, list(rows.blocks(out)), threads=local.thread_count(reading.threads))
-    vocabulary = rows.vocabulary_of(head.path, data, starts, lengths, place=place, errors=reading.errors)
-    return EmbeddingTable.mapped(vocabulary, rows.as_type(head.path, out, reading.dtype, place), source=str(head.path))
+    data: NDArray[np.uint8]
+    base: int
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    room: NDArray[np.float32] | None
 
 
-def _header(head: Head) -> tuple[int, int, int]:
+def _pour(head: Head, reading: Reading, place: Place) -> Vocabulary:
+    stream = head.open()
+    try:
+        return _poured(head, reading, place, stream)
+    finally:
+        stream.close()
+
+
+def _poured(head: Head, reading: Reading, place: Place, stream: Stream) -> Vocabulary:
+    path, dtype = head.path, reading.dtype or np.dtype(np.float32)
+    begin, n, d = _header(head, stream)
+    threads = local.thread_count(reading.threads)
+    pouring = Pouring(path, reading, place, stream)
+    expected = n if stream.size is not None else min(n, len(head.start) // (4 * d + 1) + 1)
+    place.begin(d, dtype, expected if reading.limit is None else min(expected, reading.limit))
+    blocks = _blocks(pouring, begin, n, d, ring=threads + 2)
+    for part in local.stream(lambda block: _copied(path, block, d, reading, dtype), blocks, threads=threads):
+        if not pouring.take(part):
+            break
+    if not pouring.sound:
+        raise EmptyFileError(path, "expected a table, seen no row", offset=begin)
+    return pouring.vocabulary()
+
+
+def _header(head: Head, stream: Stream) -> tuple[int, int, int]:
     """Return where the rows begin, how many the header promises, and their dimension."""
     first, newline, _ = head.start.partition(b"\n")
     problem = wrong_header(first[:200], 0) if newline else "expected a header line, seen no line break in the first 64 KiB"
@@ -71,23 +89,98 @@ def _header(head: Head) -> tuple[int, int, int]:
     begin = len(first) + 1
     if n == 0:
         raise EmptyFileError(head.path, f"the header promises 0 rows of {d:,} numbers", line=1, offset=0)
-    left = head.size - begin
     least = n * (4 * d + 1)
-    if least > ABSURD * (left + ABSURD):
-        problem = f"the header promises {n:,} rows of {d:,} numbers, at least {least:,} bytes; {left:,} follow it"
+    if stream.size is not None and least > ABSURD * (stream.size - begin + ABSURD):
+        problem = f"the header promises {n:,} rows of {d:,} numbers, at least {least:,} bytes; {stream.size - begin:,} follow it"
         raise HeaderError(head.path, problem, line=1, offset=0, hint="the header cannot be right")
     return begin, n, d
 
 
-def _stopped(path: Path, data: NDArray[np.uint8], row: int, n: int, d: int, end: int) -> FileContentError:
-    """Explain why row `row` of n, which begins at byte `end`, could not be read."""
-    left = data[end : end + MAX_TOKEN + 2].tobytes()
-    space = left.removeprefix(b"\n").find(b" ")
-    if space < 0 and len(left) > MAX_TOKEN + 1:
+def _blocks(pouring: Pouring, begin: int, n: int, d: int, *, ring: int) -> Iterator[Block]:
+    """Yield blocks of whole rows until there are n; each block's bytes are overwritten `ring` blocks later."""
+    stream, narrow = pouring.stream, pouring.reading.dtype in {None, np.dtype(np.float32)}
+    rooms = [np.empty(0, dtype=np.uint8)] * ring
+    stream.fill(memoryview(bytearray(begin)))
+    carry, at, turn, row = b"", begin, 0, 0
+    while True:
+        size = max(PART, 2 * len(carry))
+        if len(rooms[turn]) < size:
+            rooms[turn] = np.empty(size, dtype=np.uint8)
+        room = rooms[turn]
+        room[: len(carry)] = np.frombuffer(carry, dtype=np.uint8)
+        end = len(carry) + stream.fill(room.data[len(carry) :])
+        data, last = room[:end], end < len(room)
+        starts, lengths, stop = native.scan_word2vec(data, 0, d, min(n - row, end // (4 * d + 1)))
+        if len(starts):
+            room_for = pouring.place.reserve(len(starts)) if narrow else None
+            yield Block(data, at, starts, lengths, room_for)
+            row, turn = row + len(starts), (turn + 1) % ring
+        carry, at = data[stop:].tobytes(), at + stop
+        if row == n:
+            _check_end(pouring, carry, at, n)
+            return
+        if last or _no_token(carry):
+            pouring.mend(_stopped(pouring.path, carry, row, n, d, at))
+            return
+
+
+def _no_token(left: bytes) -> bool:
+    """Whether no row can begin so: a token would be too long."""
+    return len(left) > MAX_TOKEN + 1 and b" " not in left[: MAX_TOKEN + 2]
+
+
+def _check_end(pouring: Pouring, left: bytes, at: int, n: int) -> None:
+    """Hold what follows the last row against nothing, or the line break that may stand there."""
+    room = bytearray(PART)
+    seen = left[:2]
+    more = len(left)
+    while got := pouring.stream.fill(memoryview(room)):
+        seen, more = (seen + bytes(room[:2]))[:2], more + got
+    if seen not in {b"", b"\n"} or more > 1:
+        problem = f"expected the end after row {n:,} of {n:,}, seen {more:,} more bytes"
+        pouring.mend(TrailingBytesError(pouring.path, problem, offset=at, hint=MIXED_UP))
+
+
+def _copied(path: Path, block: Block, d: int, reading: Reading, dtype: np.dtype[Any]) -> Part:
+    """Copy the numbers of a block's rows."""
+    n = len(block.starts)
+    out = np.empty((n, d), dtype=np.float32) if block.room is None else block.room
+    flaws: list[tuple[int, Flaw]] = []
+    good = np.ones(n, dtype=bool)
+    row = 0
+    while (row := native.copy_word2vec(block.data, block.starts, block.lengths, (row, n), out)) < n:
+        flaws.append((row, _not_finite(path, block, row, out[row])))
+        good[row] = False
+        row += 1
+        if reading.mended is None:
+            break
+    offsets = np.zeros(n + 1, dtype=np.int64)
+    np.cumsum(block.lengths, out=offsets[1:])
+    tokens = native.gather(block.data, block.starts, offsets)
+    part = Part(out, tokens, offsets, block.starts + block.base, np.arange(n), n, flaws)
+    if flaws:
+        part.keep(good)
+    return sift(part, path, reading, dtype, by_line=False)
+
+
+def _not_finite(path: Path, block: Block, row: int, numbers: NDArray[np.float32]) -> Flaw:
+    column = int(np.argmin(np.isfinite(numbers)))
+    at = block.base + int(block.starts[row] + block.lengths[row]) + 1 + 4 * column
+    value = float(numbers[column])
+
+    def flaw(base: Base) -> FileContentError:
+        return rows.not_finite(path, base.row + row, column, value, offset=at)
+
+    return flaw
+
+
+def _stopped(path: Path, left: bytes, row: int, n: int, d: int, end: int) -> FileContentError:
+    """Explain why row `row` of n, which begins at byte `end` with `left`, could not be read."""
+    if _no_token(left):
         problem = f"row {row + 1:,} of {n:,}: expected a token of at most {MAX_TOKEN:,} bytes and a space, seen no space"
         return FileContentError(path, problem, offset=end, hint=f"is the dimension {d:,} right? {MIXED_UP}")
     needed = f"a token, a space and {4 * d:,} bytes of numbers"
-    problem = f"row {row + 1:,} of {n:,} is cut short: expected {needed}, seen {len(data) - end:,} bytes to the end"
+    problem = f"row {row + 1:,} of {n:,} is cut short: expected {needed}, seen {len(left):,} bytes to the end"
     return TruncatedFileError(path, problem, offset=end, hint=f"was a download or a copy cut off? {MIXED_UP}")
 
 
@@ -106,6 +199,7 @@ def _write(table: EmbeddingTable, path: Path) -> None:
             numbers = np.ascontiguousarray(table.matrix[start:stop], dtype="<f4").view(np.uint8)
             bounds = offsets[start : stop + 1].tolist()
             file.writelines(data[bounds[i] : bounds[i + 1]].tobytes() + b" " + numbers[i].tobytes() + b"\n" for i in range(stop - start))
+            progress.report(f"writing {path.name}", stop * table.d * table.dtype.itemsize, table.matrix.nbytes)
 
 
 def _narrow(part: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -125,4 +219,6 @@ def _check_tokens(table: EmbeddingTable, path: Path) -> None:
         raise rows.refuse(table, path, int(long[0]), f"has more than {MAX_TOKEN:,} bytes")
 
 
-FORMAT = Format("word2vec-binary", "word2vec binary: a header, then tokens and float32 numbers", (".bin",), _sniff, _read, _write)
+TITLE = "word2vec binary: a header, then tokens and float32 numbers"
+
+FORMAT = Format("word2vec-binary", TITLE, (".bin",), _sniff, poured(_pour), _write, cached=True, pour=_pour)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenspace.formats import text_table
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Format, Head, Reading, poured
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tokenspace.formats.places import Place
     from tokenspace.table import EmbeddingTable
+    from tokenspace.vocabulary import Vocabulary
 
 
 def _sniff(head: Head) -> bool:
     return head.layout.header is not None and not head.layout.binary
 
 
-def _read(head: Head, reading: Reading) -> EmbeddingTable:
-    return text_table.read(head, reading, header=True)
+def _pour(head: Head, reading: Reading, place: Place) -> Vocabulary:
+    return text_table.pour(head, reading, place, header=True)
 
 
 def _write(table: EmbeddingTable, path: Path) -> None:
@@ -27,4 +29,4 @@ def _write(table: EmbeddingTable, path: Path) -> None:
 
 TITLE = "word2vec and fastText text: a header, then a token and d numbers a line"
 
-FORMAT = Format("word2vec-text", TITLE, (".vec",), _sniff, _read, _write)
+FORMAT = Format("word2vec-text", TITLE, (".vec",), _sniff, poured(_pour), _write, cached=True, pour=_pour)

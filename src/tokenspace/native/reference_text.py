@@ -43,6 +43,14 @@ def split_row(line: bytes, d: int) -> tuple[bytes, list[float]] | None:
     return token, [float(field) for field in numbers]
 
 
+def split_bare(line: bytes, d: int) -> tuple[bytes, list[float]] | None:
+    """Return no token and the d numbers of a line that holds nothing else, or None if it breaks a rule of the format."""
+    numbers = line.removesuffix(b"\r").rstrip(SPACE).split(b"\t")
+    if len(numbers) != d or not all(map(NUMBER.fullmatch, numbers)):
+        return None
+    return b"", [float(number) for number in numbers]
+
+
 def text_rows(
     data: NDArray[np.uint8],
     begin: int,
@@ -51,6 +59,8 @@ def text_rows(
     span: tuple[int, int],
     starts: NDArray[np.int64],
     lengths: NDArray[np.int64],
+    *,
+    bare: bool = False,
 ) -> tuple[int, int]:
     """Read rows span[0]..span[1]-1 of a text table from the lines in bytes begin..end-1; return the row and the byte stopped at."""
     text = data[begin:end].tobytes()
@@ -60,7 +70,7 @@ def text_rows(
         for row in range(*span):
             stop = text.find(NEWLINE, at)
             stop = len(text) if stop < 0 else stop
-            found = split_row(text[at:stop], out.shape[1]) if at < len(text) else None
+            found = (split_bare if bare else split_row)(text[at:stop], out.shape[1]) if at < len(text) else None
             if found is None:
                 break
             out[row] = found[1]
