@@ -11,13 +11,16 @@ BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PARTS   := pyproject.toml constraints.txt build_native.py $(wildcard src/tokenspace/native/*.[ch])
 
-.PHONY: tour test lint native docs bench clean
+.PHONY: tour test lint native docs bench test-stores clean
 
 tour: $(VENV)/tour.stamp        ## GloVe's 400,000 words: look up, measure, find neighbours, add a word, draw
 	$(BIN)/tokenspace tour
 
 test: $(VENV)/test$(if $(TORCH),,-light).stamp ## every test; `make test ARGS='-k cosine'` for some
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 $(ARGS)
+
+test-stores: $(VENV)/stores.stamp ## the stores that convert fills, themselves: PostgreSQL with pgvector, LanceDB, Qdrant (400 MB)
+	$(BIN)/python -m pytest --numprocesses=0 tests/reference/test_stores.py $(ARGS)
 
 lint: $(VENV)/lint.stamp        ## style, format, types
 	$(BIN)/ruff check .
@@ -45,6 +48,10 @@ $(VENV)/tour.stamp: $(PARTS) | $(BIN)/python
 
 $(VENV)/test$(if $(TORCH),,-light).stamp: $(PARTS) | $(BIN)/python
 	$(INSTALL) --editable '.[glove,test$(TORCH)]'
+	@touch $@
+
+$(VENV)/stores.stamp: $(PARTS) | $(BIN)/python
+	$(INSTALL) --editable '.[test,test-stores]'
 	@touch $@
 
 $(VENV)/lint.stamp: $(PARTS) | $(BIN)/python

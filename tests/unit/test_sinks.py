@@ -97,7 +97,7 @@ def test_every_row_is_written_once_and_read_back(memory: Any) -> None:
     assert (done.rows, done.written, done.rounding, done.unit, done.name) == (N, N, 0.0, False, "words")
     rows = memory.tables["words"][1]
     assert sorted(rows) == list(range(N))
-    assert all(rows[row][0].decode() == token and rows[row][1].tobytes() == token.tobytes() for row, token in enumerate(TABLE))
+    assert all(rows[row][0].decode() == token and rows[row][1].tobytes() == TABLE.matrix[row].tobytes() for row, token in enumerate(TABLE))
     assert memory.last.batches == [7] * 14 + [2]
     assert said[14] == ("writing", N * D * 4, N * D * 4)
     assert said[-1] == ("reading back", N * D * 4, N * D * 4)

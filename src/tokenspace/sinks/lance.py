@@ -70,7 +70,7 @@ class Lance:
 
     def mark(self) -> Mark | None:
         """Return what stands in the schema's metadata."""
-        if not self.database.table_exists(self.content.name):
+        if not self._is_there():
             return None
         self.table = self.database.open_table(self.content.name)
         try:
@@ -78,6 +78,16 @@ class Lance:
         except ValueError:
             return {}
         return mark
+
+    def _is_there(self) -> bool:
+        page = None
+        while True:
+            answer = self.database.list_tables(page_token=page)
+            if self.content.name in answer.tables:
+                return True
+            page = answer.page_token
+            if not page:
+                return False
 
     def _schema(self) -> Any:
         import pyarrow as pa  # noqa: PLC0415
@@ -124,7 +134,9 @@ class Lance:
         self.table.optimize()
         if self.content.measure is None or any(index.columns == ["vector"] for index in self.table.list_indices()):
             return
-        self.table.create_index(metric=METRICS[self.content.measure], index_type="IVF_HNSW_SQ", vector_column_name="vector")
+        from lancedb.index import HnswSq  # noqa: PLC0415
+
+        self.table.create_index("vector", config=HnswSq(distance_type=METRICS[self.content.measure]))
 
 
 SCHEMES = ("lancedb", "lancedb+s3", "lancedb+gs", "lancedb+az")

@@ -53,9 +53,10 @@ COPY_END = b"\xff\xff"
 PATIENCE = 10
 """Seconds to wait for an answer, unless the address has a connect_timeout."""
 
+UNREACHED = "is the server running there, is the database created, is the password right? PGPASSWORD or ~/.pgpass may hold it"
+"""One hint for all of these: on connecting the driver has no SQLSTATE, and the server's words depend on its language."""
+
 HINTS = {
-    "28": "is the password right? PGPASSWORD or ~/.pgpass may hold it",
-    "3D": "create the database first",
     "42501": "the user needs the right to create tables in this schema",
     "53100": "make room, then run the same command again: it goes on from there",
     "53": "run the same command again: it goes on from there",
@@ -89,7 +90,7 @@ def _open(address: Address, content: Content) -> Iterator[Store]:
         connection = psycopg.connect(url, autocommit=True, client_encoding="utf8", application_name="tokenspace", **waiting)
     except psycopg.Error as error:
         message = f"{address.shown}: {address.scrubbed(error)}"
-        raise StoreUnreachableError(message, hint=_hint(error) or "is the server running, and at this address?") from None
+        raise StoreUnreachableError(message, hint=UNREACHED) from None
     try:
         with _speaking(address):
             yield Postgres(connection, address, content)
@@ -198,7 +199,7 @@ class Postgres:
         parts = (self.sql.Identifier(self.place), self.schema, column, self.sql.Literal(self.content.table.d), self._named("pkey"))
         with self.connection.transaction():
             self._run(
-                "CREATE TABLE {} (id bigint CONSTRAINT {4} PRIMARY KEY, token text NOT NULL, embedding {1}.{2}({3}) NOT NULL)", *parts
+                "CREATE TABLE {0} (id bigint CONSTRAINT {4} PRIMARY KEY, token text NOT NULL, embedding {1}.{2}({3}) NOT NULL)", *parts
             )
             self._run("COMMENT ON TABLE {} IS {}", parts[0], self.sql.Literal(json.dumps(self.content.mark)))
 
