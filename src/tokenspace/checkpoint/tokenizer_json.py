@@ -159,7 +159,10 @@ def tokens(path: Path) -> list[str]:
     text = file.text
     for quoted, numbers in entries(text, members(text, _blank(text, 0), "model")["model.vocab"]):
         for raw, number in zip(quoted, numbers, strict=True):
-            names[number] = _decoded(raw)
+            try:
+                names[number] = _decoded(raw)
+            except ValueError:
+                raise HeaderError(path, f"expected a token as a JSON string in UTF-8, seen {raw!r:.80}") from None
     for entry in file.added:
         names[entry["id"]] = entry["content"]
     holes = [number for number, name in enumerate(names) if name is None]

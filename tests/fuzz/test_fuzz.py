@@ -1,0 +1,72 @@
+"""Every parser against broken files, a few hundred each; `make fuzz` goes on for minutes."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import tokenspace as ts
+
+sys.path.insert(0, str(Path(__file__).parent))
+from mutation import mutated
+from parsers import PARSERS
+from trial import ViolationError, judged
+
+counter = itertools.count()
+
+
+@pytest.fixture(params=PARSERS)
+def parser(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_every_good_example_is_read_as_the_slow_reading_reads_it(parser: str, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    outcomes = [judged(PARSERS[parser], files, tmp_path / "place", traced=True) for files in PARSERS[parser].seeds(tmp_path / "scratch")]
+    assert outcomes
+    assert "table" in outcomes
+    assert set(outcomes) <= {"table", "TokenError"}  # of the expressions one lacks its tokens
+
+
+def test_every_format_is_tried() -> None:
+    assert {known.name for known in ts.formats.FORMATS} <= set(PARSERS)
+
+
+@settings(suppress_health_check=list(HealthCheck), max_examples=150, deadline=None)
+@given(random=st.randoms(use_true_random=False))
+def test_broken_files_give_the_same_table_or_a_named_error(parser: str, random: object, tmp_path_factory: pytest.TempPathFactory) -> None:
+    if parser not in made:
+        made[parser] = PARSERS[parser].seeds(tmp_path_factory.mktemp("seeds"))
+    place = tmp_path_factory.getbasetemp() / "fuzz" / parser
+    judged(PARSERS[parser], mutated(made[parser], random, PARSERS[parser].words), place, traced=next(counter) % 8 == 0)  # type: ignore[arg-type]
+
+
+made: dict[str, list[dict[str, bytes]]] = {}
+
+
+@pytest.mark.parametrize("fault", ["exception", "table", "memory", "output"])
+def test_a_fault_is_found(fault: str, tmp_path: Path) -> None:
+    import dataclasses
+
+    import numpy as np
+
+    good = PARSERS["glove"]
+
+    def read(place: Path) -> object:
+        if fault == "exception":
+            raise IndexError
+        if fault == "memory":
+            np.ones(100 << 20, np.uint8)
+        if fault == "output":
+            (place / "left").write_bytes(b"")
+        return ts.EmbeddingTable(["x"], [[1.0, 2.0]]) if fault == "table" else good.read(place)
+
+    faulty = dataclasses.replace(good, read=read)
+    with pytest.raises(ViolationError):
+        judged(faulty, {"table": b"the 1 2\nof 3 4\n"}, tmp_path / "place", traced=True)
+    assert judged(good, {"table": b"the 1 2\nof 3 4\n"}, tmp_path / "place", traced=True) == "table"
