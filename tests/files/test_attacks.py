@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import sys
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from attacks import ATTACKS, ELSEWHERE, Attack
 
 import tokenspace as ts
 from tokenspace import errors
-
-sys.path.insert(0, str(Path(__file__).parent))
-from attacks import ATTACKS, ELSEWHERE, Attack
 
 ROOT = Path(__file__).parents[2]
 CONSTANT = 8 << 20

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-import tokenspace as ts
-
-sys.path.insert(0, str(Path(__file__).parent))
 from mutation import mutated
 from parsers import PARSERS
 from trial import ViolationError, judged
+
+import tokenspace as ts
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 counter = itertools.count()
 
@@ -37,7 +37,7 @@ def test_every_format_is_tried() -> None:
     assert {known.name for known in ts.formats.FORMATS} <= set(PARSERS)
 
 
-@settings(suppress_health_check=list(HealthCheck), max_examples=150, deadline=None)
+@settings(suppress_health_check=list(HealthCheck), max_examples=100, deadline=None)
 @given(random=st.randoms(use_true_random=False))
 def test_broken_files_give_the_same_table_or_a_named_error(parser: str, random: object, tmp_path_factory: pytest.TempPathFactory) -> None:
     if parser not in made:
