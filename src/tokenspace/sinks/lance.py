@@ -62,7 +62,7 @@ class Lance:
     """A table of a LanceDB database, opened to be filled."""
 
     unit = False
-    batch = 32 << 20
+    batch = 16 << 20
 
     def __init__(self, database: Any, content: Content) -> None:
         self.database, self.content = database, content
