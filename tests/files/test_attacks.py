@@ -15,7 +15,7 @@ import tokenspace as ts
 from tokenspace import errors
 
 ROOT = Path(__file__).parents[2]
-CONSTANT = 8 << 20
+CONSTANT = 16 << 20
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=[f"{attack.number}-{attack.attacks.replace(' ', '-')}" for attack in ATTACKS])

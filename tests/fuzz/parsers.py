@@ -1,14 +1,16 @@
 """Every parser that is handed files by strangers: good examples to be broken, the call that reads, the slow reading to agree with.
 
 A format of `tokenspace.formats.FORMATS` is here by itself: what its writer writes is the example, and an accepted table must be sound.
-More is one line each: `SLOW` names its slow reading, `NAMES` the file that it wants, `WORDS` what is worth inserting, `SEEDS` the
-examples of a format that is only read. Parsers that are no formats stand in `OTHERS`.
+More is one line each: `SLOW` names its slow reading, `NAMES` the file that it wants, `WORDS` what is worth inserting, `SEEDS` other
+examples. A format that is only read takes those of tests/files/foreign that it reads. Parsers that are no formats stand in `OTHERS`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +24,8 @@ from tokenspace.formats import codes, npy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from tokenspace.formats import Format
 
     Files = dict[str, bytes]
 
@@ -77,7 +80,6 @@ WORDS: dict[str, tuple[bytes, ...]] = {
     "npy": (b"'shape': (2, 3), ", b"'fortran_order': True, ", b"'descr': '|O', ", b"\x93NUMPY\x02\0", b"(4, 2)", b"<f8"),
     "npz": (b"PK\x01\x02", b"PK\x05\x06", b"matrix.npy"),
 }
-SEEDS: dict[str, Callable[[Path], list[Files]]] = {}
 
 
 def written(name: str) -> Callable[[Path], list[Files]]:
@@ -98,32 +100,6 @@ def written(name: str) -> Callable[[Path], list[Files]]:
     return seeds
 
 
-def of_format(name: str) -> Parser:
-    """Return the parser of a format."""
-
-    def read(place: Path) -> ts.EmbeddingTable:
-        return ts.open(place / NAMES.get(name, "table"), format=name, threads=1, errors="surrogateescape")
-
-    return Parser(name, SEEDS.get(name) or written(name), read, SLOW.get(name, slow.sound), WORDS.get(name, ()))
-
-
-def _sniffed(scratch: Path) -> list[Files]:
-    """Make the examples of all formats that are one file, to be told by content."""
-    found = []
-    for known in ts.formats.FORMATS:
-        if known.write is not None and known.name != "npy":
-            place = scratch / known.name
-            place.mkdir()
-            found += [{"table": content} for files in written(known.name)(place) if len(files) == 1 for content in files.values()]
-    return found
-
-
-def _codes(scratch: Path) -> list[Files]:
-    coded = ts.search.Exact(MATRIX, "inner_product", threads=1).code()
-    codes.save_codes(scratch / "table.codes", MATRIX, *coded)
-    return [{"table.codes": (scratch / "table.codes").read_bytes()}]
-
-
 def _tokenizers(_scratch: Path) -> list[Files]:
     added = [{"id": 4, "content": "<x>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}]
     words = {"a": 0, "b\\n": 1, "é": 2, '"': 3}
@@ -131,6 +107,70 @@ def _tokenizers(_scratch: Path) -> list[Files]:
     models: list[dict[str, Any]] = [{"type": "BPE", "vocab": words, "merges": [["a", "é"]]}, {"type": "Unigram", "vocab": scored}]
     documents = [{"version": "1.0", "added_tokens": added, "model": model} for model in models]
     return [{"tokenizer.json": json.dumps(document, indent=indent).encode()} for document in documents for indent in (None, 2)]
+
+
+def _model_folder(scratch: Path) -> list[Files]:
+    config = json.dumps({"model_type": "llama", "vocab_size": 5, "hidden_size": 2, "tie_word_embeddings": True}).encode()
+    weights_ = save_safetensors({"model.embed_tokens.weight": np.ones((5, 2), np.float32)})
+    parts = {"table/config.json": config, "table/model.safetensors": weights_}
+    return [parts | {f"table/{name}": content for name, content in files.items()} for files in _tokenizers(scratch)]
+
+
+SEEDS: dict[str, Callable[[Path], list[Files]]] = {"model-folder": _model_folder}
+
+FOREIGN = Path(__file__).parents[1] / "files" / "foreign"
+"""Files that other libraries wrote."""
+
+
+def foreign(name: str) -> Callable[[Path], list[Files]]:
+    """Take for examples the files and folders of `FOREIGN` that the format reads, with what stands beside them under their names."""
+
+    def seeds(_scratch: Path) -> list[Files]:
+        found = []
+        for path in sorted(FOREIGN.iterdir()):
+            try:
+                ts.open(path, format=name, threads=1)
+            except ts.errors.MissingExtraError:
+                raise
+            except ts.TokenspaceError:
+                continue
+            table = NAMES.get(name, "table")
+            parts = [part for part in path.rglob("*") if part.is_file()] if path.is_dir() else []
+            files = {f"{table}/{part.relative_to(path)}": part.read_bytes() for part in parts}
+            beside = [part for part in FOREIGN.glob(f"{path.name}*") if part.is_file()]
+            found.append(files | {table + part.name.removeprefix(path.name): part.read_bytes() for part in beside})
+        return found
+
+    return seeds
+
+
+def of_format(known: Format) -> Parser:
+    """Return the parser of a format."""
+    name = known.name
+    examples = written(name) if known.write else foreign(name)
+
+    def read(place: Path) -> ts.EmbeddingTable:
+        return ts.open(place / NAMES.get(name, "table"), format=name, threads=1, errors="surrogateescape")
+
+    return Parser(name, SEEDS.get(name, examples), read, SLOW.get(name, slow.sound), WORDS.get(name, ()))
+
+
+def _sniffed(scratch: Path) -> list[Files]:
+    """Make the examples of all formats that are one file, to be told by content."""
+    found = []
+    for known in ts.formats.FORMATS:
+        place = scratch / known.name
+        place.mkdir()
+        with contextlib.suppress(ts.errors.MissingExtraError):
+            examples = written(known.name)(place) if known.write else []
+            found += [{"table": content} for files in examples if len(files) == 1 for content in files.values()]
+    return found
+
+
+def _codes(scratch: Path) -> list[Files]:
+    coded = ts.search.Exact(MATRIX, "inner_product", threads=1).code()
+    codes.save_codes(scratch / "table.codes", MATRIX, *coded)
+    return [{"table.codes": (scratch / "table.codes").read_bytes()}]
 
 
 def _shards(_scratch: Path) -> list[Files]:
@@ -172,7 +212,7 @@ OTHERS = (
     ),
 )
 
-PARSERS = {parser.name: parser for parser in (*(of_format(known.name) for known in ts.formats.FORMATS), *OTHERS)}
+PARSERS = {parser.name: parser for parser in (*map(of_format, ts.formats.FORMATS), *OTHERS)}
 """Every parser by name."""
 
 KERNELS = ("glove", "word2vec-text", "word2vec-binary", "native", "sniffed")

@@ -40,7 +40,7 @@ def _open(address: Address, content: Content) -> Iterator[Store]:
         import lancedb  # noqa: PLC0415 - only this store needs it, and it takes two seconds
     except ImportError as error:
         message = "LanceDB is written with the package lancedb, which is not installed"
-        raise MissingExtraError(message, hint='pip install "tokenspace[lance]"') from error
+        raise MissingExtraError(message, hint='pip install "tokenspace[lancedb]"') from error
     if not NAME.fullmatch(content.name):
         message = f"expected a table name of 1 to 100 letters, digits, _ . and -, seen {content.name!r:.80}"
         raise ArgumentError(message, hint="name it with --into")
