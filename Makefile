@@ -5,13 +5,14 @@ PYTHON ?= python3
 TORCH  ?= ,torch,test-models
 ARGS   ?=
 CASE   ?= extension
+MINUTES ?= 1
 
 VENV    := .venv
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PARTS   := pyproject.toml constraints.txt build_native.py $(wildcard src/tokenspace/native/*.[ch])
 
-.PHONY: tour test lint native docs bench clean
+.PHONY: tour test lint native docs bench test-stores fuzz asan clean
 
 tour: $(VENV)/tour.stamp        ## GloVe's 400,000 words: look up, measure, find neighbours, add a word, draw
 	$(BIN)/tokenspace tour
@@ -19,10 +20,26 @@ tour: $(VENV)/tour.stamp        ## GloVe's 400,000 words: look up, measure, find
 test: $(VENV)/test$(if $(TORCH),,-light).stamp ## every test; `make test ARGS='-k cosine'` for some
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 $(ARGS)
 
+test-stores: $(VENV)/stores.stamp ## the stores that convert fills, themselves: PostgreSQL with pgvector, LanceDB, Qdrant (400 MB)
+	$(BIN)/python -m pytest --numprocesses=0 tests/reference/test_stores.py $(ARGS)
+
 lint: $(VENV)/lint.stamp        ## style, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: $(VENV)/fuzz.stamp        ## every parser for a minute; `make fuzz MINUTES=10 ARGS=glove` one for ten
+	$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES) $(ARGS)
+
+# The kernels once more, compiled to die of any access outside an array: the tests of files, then broken files for MINUTES a parser.
+# Built from a copy of the sources, so that the libraries in use stay as they are. PYTHONMALLOC: an array of its own for each object.
+ASAN := LD_PRELOAD=$$($(or $(CC),cc) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+        PYTHONMALLOC=malloc PYTHONPATH=.asan/src
+asan: $(VENV)/fuzz.stamp        ## the C readers under the address sanitizer
+	rm -rf .asan && mkdir .asan && cp -r src .asan/src && rm -f .asan/src/tokenspace/native/libtokenspace-*
+	$(BIN)/python build_native.py --sanitize .asan/src/tokenspace/native
+	$(ASAN) $(BIN)/python -m pytest -q -p no:cacheprovider --numprocesses=0 tests/files tests/laws/test_round_trips.py tests/laws/test_kernels.py
+	$(ASAN) $(BIN)/python tests/fuzz/run.py --kernels --minutes $(MINUTES) $(ARGS)
 
 native: $(BIN)/python           ## compile the kernels again
 	$(INSTALL) --no-deps --editable .
@@ -36,7 +53,7 @@ bench: $(VENV)/bench.stamp       ## `make bench CASE=extension` against its riva
 	$(BIN)/python bench/run.py $(CASE) $(ARGS)
 
 clean:
-	rm -rf $(VENV) dist site .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .asan fuzz-findings dist site .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	rm -f src/tokenspace/native/libtokenspace-*
 
 $(VENV)/tour.stamp: $(PARTS) | $(BIN)/python
@@ -45,6 +62,14 @@ $(VENV)/tour.stamp: $(PARTS) | $(BIN)/python
 
 $(VENV)/test$(if $(TORCH),,-light).stamp: $(PARTS) | $(BIN)/python
 	$(INSTALL) --editable '.[glove,test$(TORCH)]'
+	@touch $@
+
+$(VENV)/fuzz.stamp: $(PARTS) | $(BIN)/python
+	$(INSTALL) --editable '.[test]'
+	@touch $@
+
+$(VENV)/stores.stamp: $(PARTS) | $(BIN)/python
+	$(INSTALL) --editable '.[test,test-stores]'
 	@touch $@
 
 $(VENV)/lint.stamp: $(PARTS) | $(BIN)/python

@@ -5,6 +5,9 @@ sources. The compiler is $CC, else cc, gcc or clang, else the `ziglang` wheel, a
 none of them work, the wheel is made without libraries and the NumPy twins serve. TOKENSPACE_BUILD = auto | cc | zig | none
 decides otherwise.
 
+`--sanitize FOLDER` compiles one library there for `make asan`: whatever reads or writes outside an array, or does what C leaves
+undefined, ends the process with a report.
+
 Never -ffast-math: with GCC before 13 a library linked with it turns subnormal numbers off in the whole process that loads it.
 Never fused multiply-adds: every level gives the same bits.
 """
@@ -38,6 +41,7 @@ SOURCES = Path(__file__).resolve().parent / "src" / "tokenspace" / "native"
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 FLAGS = ["-O3", "-std=c11", "-fPIC", "-shared", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wno-psabi"]
 LIBRARIES = [] if sys.platform == "win32" else ["-lm"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1"]
 ZIG = "ziglang>=0.15,<0.18"  # before 1.0 any release may change things; 0.17.1 was tried
 
 # Level -> what GCC and clang are told, what zig is told. The features are spelt out: GCC knows the levels' names only since 11.
@@ -86,7 +90,7 @@ def wanted() -> str:
     return "zig" if platform.machine().lower() in LEVELS else "none"  # zig has wheels for these processors
 
 
-def build(folder: Path, choice: str) -> list[Path]:
+def build(folder: Path, choice: str, *, levels: Levels | None = None) -> list[Path]:
     """Compile every level into `folder` with the compiler of that name; return the libraries made, and say what failed."""
     command = compiler() if choice == "cc" else []
     if choice == "zig" and importlib.util.find_spec("ziglang"):
@@ -106,7 +110,7 @@ def build(folder: Path, choice: str) -> list[Path]:
         fresh.replace(library)
         return library
 
-    levels = LEVELS.get(platform.machine().lower(), OTHER)
+    levels = levels or LEVELS.get(platform.machine().lower(), OTHER)
     with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor() as pool:
         environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
         return [made for made in pool.map(one, levels, levels.values()) if made]
@@ -139,5 +143,9 @@ class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--sanitize"]:
+        lowest, (flags, _) = next(iter(LEVELS.get(platform.machine().lower(), OTHER).items()))
+        names = [library.name for library in build(Path(sys.argv[2]), "cc", levels={lowest: ([*flags, *SANITIZE], [])})]
+        sys.exit(None if names else "nothing compiled: the sanitizers need GCC or clang with their run-time libraries")
     names = [library.name for library in build(SOURCES, wanted())]
     print("compiled", ", ".join(names) if names else "nothing: no C compiler, no ziglang package", file=sys.stderr)

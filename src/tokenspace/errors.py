@@ -17,6 +17,10 @@ The tree; in brackets the built-in class that each one is as well, so that ``exc
     ├── TableNotFoundError [FileNotFoundError] no such name, file or folder
     ├── OutputError [OSError]                  an output that is there already, or that cannot be written
     ├── MissingExtraError [ImportError]        an optional package is needed
+    ├── StoreError [OSError]                   a database that refuses, or fails meanwhile
+    │   ├── StoreUnreachableError [ConnectionError] nobody answers at that address, or not to that user
+    │   ├── StoreTakenError [FileExistsError]  something else of that name is in the store
+    │   └── ReadBackError [ValueError]         rows that do not read back as they were written
     └── FileContentError [ValueError]          a file whose bytes are not a table
         ├── UnknownFormatError                 no known format has such bytes
         ├── EmptyFileError                     no bytes, or no rows
@@ -191,6 +195,22 @@ class OutputError(TokenspaceError, OSError):
 
 class MissingExtraError(TokenspaceError, ImportError):
     """An optional package is needed; the hint has the command that installs it."""
+
+
+class StoreError(TokenspaceError, OSError):
+    """A database refuses what was asked of it, or fails meanwhile; what it holds already stays there."""
+
+
+class StoreUnreachableError(StoreError, ConnectionError):
+    """Nobody answers at a database's address, or not to this user."""
+
+
+class StoreTakenError(StoreError, FileExistsError):
+    """Something else of that name is in the store, or somebody else is filling it."""
+
+
+class ReadBackError(StoreError, ValueError):
+    """Rows do not read back from a store as they were written."""
 
 
 class FileContentError(TokenspaceError, ValueError):

@@ -78,6 +78,9 @@ NPY: dict[str, tuple[bytes, bytes, type[errors.FileContentError], str]] = {
     "a header that is no dictionary": (npy_header("[1, 2]"), TOKENS, HEADER, "dictionary"),
     "a list for a shape": (npy_header(shape("[3, 2]"), bytes(24)), TOKENS, HEADER, "seen"),
     "an unknown type": (npy_header("{'descr': 'q9', 'fortran_order': False, 'shape': (3, 2)}"), TOKENS, HEADER, "q9"),
+    "a type that NumPy dies of": (npy_header("{'descr': '<f(4, 2)4', 'fortran_order': False, 'shape': (3, 2)}"), TOKENS, HEADER, "4, 2"),
+    "another": (npy_header("{'descr': 'f4,,', 'fortran_order': False, 'shape': (3, 2)}"), TOKENS, HEADER, "f4,,"),
+    "a blank that is none": (npy_header(shape("(3, 2)") + "\xa0", bytes(24)), TOKENS, HEADER, "dictionary"),
     "an unknown version": (npy_header(shape("(3, 2)"), bytes(24), b"\x09\x00"), TOKENS, HEADER, "version"),
     "a header longer than the file": (MATRIX[:8] + b"\xff\xff" + MATRIX[10:], TOKENS, HEADER, "65,535"),
     "too few tokens": (MATRIX, b"the\nof\n", HEADER, "expected 3 tokens.* seen 2"),
@@ -96,6 +99,17 @@ NPZ: dict[str, tuple[bytes, type[errors.FileContentError], str]] = {
     "fewer tokens": (npz(tokens=npy(np.array(["a", "b"])), matrix=MATRIX), HEADER, "2 tokens and 3 rows"),
     "objects for tokens": (npz(tokens=npy(np.array([Attack()]), pickled=True), matrix=MATRIX), HEADER, "unpickled"),
     "objects for the matrix": (npz(tokens=WORDS, matrix=npy(np.array([[Attack()]]), pickled=True)), HEADER, "unpickled"),
+    "letters beyond Unicode": (
+        npz(tokens=npy(np.array([97, 0x110000, 99], np.uint32).view("<U1")), matrix=MATRIX),
+        errors.EncodingError,
+        "0x110000 in the token of row 2",
+    ),
+    "half a letter": (npz(tokens=npy(np.array(["a", "\ud800", "c"])), matrix=MATRIX), errors.EncodingError, "0xd800"),
+    "letters the other way round": (
+        npz(tokens=npy(np.array([97, 98, 0x110000], ">u4").view(">U1")), matrix=MATRIX),
+        errors.EncodingError,
+        "0x110000 in the token of row 3",
+    ),
     "numbers for tokens": (npz(tokens=npy(np.arange(3)), matrix=MATRIX), HEADER, "list of text"),
     "NaN": (npz(tokens=WORDS, matrix=NAN), errors.NotFiniteRowError, "row 2"),
     "a token twice": (npz(tokens=npy(np.array(["a", "b", "a"])), matrix=MATRIX), errors.DuplicateRowError, "row 1 and row 3"),
@@ -187,6 +201,7 @@ NATIVE: dict[str, tuple[Callable[[dict[str, Any]], object], type[errors.FileCont
     "a later version": (meta(version="99"), HEADER, "upgrade"),
     "metadata that disagrees": (meta(rows="4"), HEADER, "promises"),
     "metadata of numbers": (meta(rows=3), HEADER, "metadata of strings"),
+    "half a letter": (meta(note="\ud800"), HEADER, "JSON"),
     "NaN as JSON": (meta(rows=float("nan")), HEADER, "NaN"),
 }
 

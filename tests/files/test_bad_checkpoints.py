@@ -131,6 +131,8 @@ SHARDS: list[tuple[str, Callable[[Path], object], type[Exception], str]] = [
     ("absolute", point_to("/etc/passwd"), errors.OutsideFolderError, "passwd"),
     ("backslashes", point_to("..\\old\\" + FIRST), errors.OutsideFolderError, "do not trust"),
     ("zero byte", point_to("a\0b"), errors.OutsideFolderError, "do not trust"),
+    ("name too long", point_to("x" * 300), errors.ModelFolderError, "expected the name of a file"),
+    ("half a surrogate", point_to("\ud800.safetensors"), errors.ModelFolderError, "expected the name of a file"),
     ("link", link_out, errors.OutsideFolderError, "elsewhere.safetensors"),
     ("no name", point_to(7), errors.HeaderError, "weight_map"),
     ("empty name", point_to(""), errors.HeaderError, "weight_map"),

@@ -364,6 +364,44 @@ def test_convert_writes_and_says_what(text_file: Path) -> None:
     assert ts.open(text_file.with_suffix(".npy")).dtype == np.float16
 
 
+def test_convert_knows_a_store_by_its_scheme(text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tokenspace import sinks
+
+    asked: list[tuple[object, ...]] = []
+
+    def fill(table: ts.EmbeddingTable, address: str, **options: object) -> sinks.Filled:
+        asked.append((list(table), address, options["into"], options["measure"], options["dtype"], options["force"]))
+        if len(asked) > 1:
+            raise KeyboardInterrupt
+        return sinks.Filled("postgresql://me:***@host/x", str(options["into"]), len(table), table.d, "float16", 2, 1e-4, unit=True)
+
+    monkeypatch.setattr(sinks, "fill", fill)
+    call = ("convert", str(text_file), "postgresql://me:hush@host/x", "--measure", "cosine", "--dtype", "float16")
+    result = run(*call)
+    assert asked == [
+        (list(ts.open(text_file)), "postgresql://me:hush@host/x", sinks.default_name(text_file.name), "cosine", "float16", False)
+    ]
+    assert dict(lines(result))["to"] == "postgresql://me:***@host/x"
+    assert "rounded to float16: by 0.0001" in result.stderr
+    assert "length 1" in result.stderr
+    stopped = run(*call)
+    assert stopped.exit_code == 130
+    assert "note: what postgresql://me:***@host/x holds stays there; the same command goes on" in stopped.stderr
+    assert "hush" not in result.output + result.stderr + stopped.stderr
+
+
+def test_convert_tells_stores_from_files(text_file: Path) -> None:
+    for arguments, says in (
+        (("lancedb://x", "--to", "npy"), "--to is for files"),
+        (("x.npy", "--into", "y"), "--into and --measure are for stores"),
+        (("mysql://x",), "no store has the scheme 'mysql'"),
+        (("postgresql://a@b@c/x",), "cannot be taken apart"),
+    ):
+        result = run("convert", str(text_file), *arguments)
+        assert result.exit_code == 2
+        assert says in result.stderr
+
+
 def test_convert_replaces_nothing_unless_told_to(text_file: Path) -> None:
     target = text_file.with_suffix(".bin")
     target.write_bytes(b"precious")

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DEFAULT_TABLE = "glove-6b-50d"
-WANTED = ("euclidean", "inner_product", "cosine", "all")
+MEASURES = ("euclidean", "inner_product", "cosine")
 """The names of `tokenspace.measures.MEASURES`, written out because that module brings NumPy, which --help does not need."""
+
+WANTED = (*MEASURES, "all")
+"""What a search may be asked for."""
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 

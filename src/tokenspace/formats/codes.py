@@ -117,7 +117,7 @@ def open_codes(path: str | os.PathLike[str], matrix: NDArray[Any]) -> tuple[Code
         raise ChecksumError(head.path, "these are the codes of another matrix", hint="delete the file; it is made again")
     try:
         base, unit = int(metadata["base"]), float.fromhex(metadata["unit"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         raise HeaderError(head.path, "expected base as a whole number and unit as a hexadecimal float", offset=8) from None
     if not (base >= 0x00800000 and base + (255 << 20) < 0x7F800000 and 0 < unit < np.inf):  # noqa: PLR2004 - normal float32 numbers
         raise HeaderError(head.path, f"base {base} and unit {unit} are no scales of float32", offset=8)

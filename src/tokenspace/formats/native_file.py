@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace import progress
-from tokenspace.errors import ArgumentError, ChecksumError, FileContentError, HeaderError
+from tokenspace.errors import ArgumentError, ChecksumError, DuplicateRowError, DuplicateTokenError, FileContentError, HeaderError
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats import subword_file
 from tokenspace.formats.format import Format, Head, Reading
@@ -63,7 +63,11 @@ def _read(head: Head, reading: Reading) -> EmbeddingTable:
         problem = f"vocab.offsets must go from 0 to {len(data):,}, seen {int(offsets[0]):,} to {int(offsets[-1]):,}"
         raise HeaderError(head.path, problem, offset=header.tensors["vocab.offsets"].offset)
     known = header.metadata.get("hash") == HASH  # another hash, a later version's say: the index is built anew
-    vocabulary = Vocabulary.from_arrays(data, offsets, arrays["vocab.index"] if known else None)
+    try:
+        vocabulary = Vocabulary.from_arrays(data, offsets, arrays["vocab.index"] if known else None)
+    except (ArgumentError, DuplicateTokenError) as error:
+        kind = DuplicateRowError if isinstance(error, DuplicateTokenError) else HeaderError
+        raise kind(head.path, error.message, offset=header.tensors["vocab.offsets"].offset) from None
     matrix = rows.as_type(head.path, arrays["embedding"], reading.dtype, lambda _row: {})
     return subword_file.attached(EmbeddingTable.mapped(vocabulary, matrix, source=str(head.path)), head.path, arrays["embedding"])
 

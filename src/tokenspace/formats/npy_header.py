@@ -68,7 +68,7 @@ def read_header(path: Path, start: bytes, *, name: str = "") -> Array:
         raise HeaderError(path, f"{label}expected a header of at most {LONGEST:,} bytes within the file, seen {length:,}", offset=8)
     text = start[begin : begin + length]
     try:
-        fields = ast.literal_eval(text.decode("latin-1" if version < (3, 0) else "utf-8").strip())
+        fields = ast.literal_eval(text.decode("latin-1" if version < (3, 0) else "utf-8").strip(" \n"))
         if set(fields) != {"descr", "fortran_order", "shape"} or type(fields["fortran_order"]) is not bool:
             raise ValueError(sorted(fields))  # noqa: TRY301 - one message for whatever is wrong with the dictionary
         shape, descr = fields["shape"], fields["descr"]
@@ -79,7 +79,7 @@ def read_header(path: Path, start: bytes, *, name: str = "") -> Array:
         raise HeaderError(path, f"{label}expected a shape of one or two whole numbers, seen {shape!r:.60}", offset=begin)
     try:
         dtype = np.dtype(descr) if isinstance(descr, str) else np.dtype("O")
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # the last from NumPy's own parser of types
         raise HeaderError(path, f"{label}expected an element type, seen {descr!r:.40}", offset=begin) from None
     if dtype.hasobject:
         problem = f"{label}expected numbers, seen elements of type {descr!r:.40}, which could only be unpickled"

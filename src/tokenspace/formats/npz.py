@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace.errors import FileContentError, HeaderError, TruncatedFileError, UnwritableError
+from tokenspace.errors import EncodingError, FileContentError, HeaderError, TruncatedFileError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.format import Format, Head, Reading
 from tokenspace.formats.npy import check_dtype, in_rows
@@ -33,6 +33,9 @@ DEFLATE_RATIO = 1032
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError, OverflowError)
 """What zipfile raises over a damaged archive: the seek to a negative place is an OSError, an unknown compression a RuntimeError."""
 
+LAST_LETTER = 0x10FFFF
+"""Unicode's last code point; the surrogates U+DC80 to U+DCFF stand for bytes that are not UTF-8, all others for nothing."""
+
 LARGEST_TOKENS = 1 << 32
 """Bytes the array of tokens may take: NumPy gives every token the room of the longest, four bytes a character."""
 
@@ -54,6 +57,7 @@ def _read(head: Head, reading: Reading) -> EmbeddingTable:
     if len(tokens) != len(matrix):
         raise HeaderError(head.path, f"expected one token a row, seen {len(tokens):,} tokens and {len(matrix):,} rows")
     rows.check_rows(head.path, matrix, lambda _row: {})
+    _check_letters(head, tokens)
     text = [token if isinstance(token, bytes) else token.encode("utf-8", "surrogateescape") for token in tokens.tolist()]
     lengths = np.array([len(token) for token in text], dtype=np.int64)
     starts = np.cumsum(lengths) - lengths
@@ -98,6 +102,17 @@ def _array(head: Head, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipI
         _fill(head, data.data, start[array.offset :], member)
     flat = data.view(array.dtype)
     return flat.reshape(array.shape[::-1]).T if array.fortran else flat.reshape(array.shape)
+
+
+def _check_letters(head: Head, tokens: NDArray[Any]) -> None:
+    """Hold text against Unicode: NumPy hands 32-bit letters on as they are, and Python dies of those that are none."""
+    if tokens.dtype.kind != "U":
+        return
+    letters = tokens.view(np.dtype(np.uint32).newbyteorder(tokens.dtype.byteorder)).reshape(len(tokens), -1)
+    none = (letters > LAST_LETTER) | ((letters >= 0xD800) & (letters < 0xE000) & ~((letters >= 0xDC80) & (letters < 0xDD00)))  # noqa: PLR2004
+    if none.any():
+        row, at = divmod(int(np.argmax(none)), letters.shape[1])
+        raise EncodingError(head.path, f"expected Unicode letters, seen {int(letters[row, at]):#x} in the token of row {row + 1:,}")
 
 
 def _check(head: Head, array: Array, name: str, *, is_matrix: bool) -> None:

@@ -239,7 +239,7 @@ def as_type(path: Path, matrix: NDArray[Any], dtype: np.dtype[Any] | None, place
     return out
 
 
-def check_writable(table: EmbeddingTable, path: Path, format_name: str) -> None:
+def check_writable(table: EmbeddingTable, path: str | Path, format_name: str) -> None:
     """Refuse to write a number that is not finite, whatever the format.
 
     Raises
@@ -269,6 +269,6 @@ def tokens_with(data: NDArray[np.uint8], offsets: NDArray[np.int64], byte: bytes
     return np.unique(np.searchsorted(offsets, places, side="right") - 1)
 
 
-def refuse(table: EmbeddingTable, path: Path, row: int, why: str, hint: str = "save it in the native format") -> UnwritableError:
+def refuse(table: EmbeddingTable, path: str | Path, row: int, why: str, hint: str = "save it in the native format") -> UnwritableError:
     """Make the error for a token that a format cannot hold."""
     return UnwritableError(path, f"not written: the token {table.vocabulary.token(row)!r:.80} of row {row:,} {why}", hint=hint)

@@ -117,6 +117,8 @@ def _json(path: Path, text: bytes) -> dict[str, Any]:
 
     try:
         entries = json.loads(text.decode(), object_pairs_hook=once, parse_constant=refused)
+        if b"\\u" in text:  # half a surrogate, which other readers refuse
+            json.dumps(entries, ensure_ascii=False).encode()
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         at = error.start if isinstance(error, UnicodeDecodeError) else error.pos
         raise HeaderError(path, f"expected JSON, seen {text[at : at + 20]!r}", offset=8 + at) from None

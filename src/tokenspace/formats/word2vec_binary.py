@@ -19,7 +19,7 @@ from tokenspace.formats.pouring import Base, Part, Pouring, sift
 from tokenspace.formats.promises import ABSURD
 from tokenspace.formats.replacement import replacing
 from tokenspace.formats.text_faults import wrong_header
-from tokenspace.formats.text_layout import header_of
+from tokenspace.formats.text_layout import header_of, trailing_numbers
 from tokenspace.native.reference_text import MAX_TOKEN
 
 if TYPE_CHECKING:
@@ -89,6 +89,9 @@ def _header(head: Head, stream: Stream) -> tuple[int, int, int]:
     begin = len(first) + 1
     if n == 0:
         raise EmptyFileError(head.path, f"the header promises 0 rows of {d:,} numbers", line=1, offset=0)
+    line, newline, _ = head.start[begin:].partition(b"\n")
+    if newline and trailing_numbers(line) == d:  # three characters and a space a number: each row would be taken for one of binary
+        raise HeaderError(head.path, f"expected binary rows, seen a line of text with {d:,} numbers", line=2, offset=begin, hint=MIXED_UP)
     least = n * (4 * d + 1)
     if stream.size is not None and least > ABSURD * (stream.size - begin + ABSURD):
         problem = f"the header promises {n:,} rows of {d:,} numbers, at least {least:,} bytes; {stream.size - begin:,} follow it"

@@ -177,12 +177,19 @@ def checked_path(root: Path, name: str) -> Path:
     ------
     OutsideFolderError
         If that is outside the folder. Links into the ``blobs`` of the same download cache are inside.
+    ModelFolderError
+        If no file can have such a name.
     """
     pure = PurePosixPath(name.replace("\\", "/"))
     if pure.is_absolute() or ".." in pure.parts or "\0" in name or (os.name == "nt" and ":" in name):
         raise OutsideFolderError(root, f"expected the name of a file in this folder, seen {name!r:.80}", hint="do not trust this folder")
     path = root / name
-    real, border = path.resolve(), root.resolve()
+    try:
+        path.is_file()
+        real, border = path.resolve(), root.resolve()
+    except (OSError, ValueError) as error:  # too long, half a surrogate, a circle of links
+        reason = getattr(error, "strerror", None) or error
+        raise ModelFolderError(root, f"expected the name of a file, seen {name!r:.80}: {reason!s:.80}") from None
     blobs = border.parent.parent / "blobs"  # a download cache: snapshots/<revision>/name -> ../../blobs/<digest>
     inside = real.is_relative_to(border) or (border.parent.name == "snapshots" and real.is_relative_to(blobs))
     if not inside:
