@@ -188,7 +188,7 @@ def test_ctrl_c_leaves_no_part_of_a_file(tmp_path: Path) -> None:
         assert [entry.name.endswith(".new") for entry in tmp_path.iterdir()] == [True]
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (130, b"error: stopped\n")
+        assert (process.returncode, err.strip()) == (130, b"error: stopped")
     assert list(tmp_path.iterdir()) == []
 
 
