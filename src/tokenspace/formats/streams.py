@@ -312,6 +312,12 @@ class Peeked:
         self.below.close()
 
 
+def part_size(stream: Stream, size: int) -> int:
+    """Return `size`, or less where a stream has less left: one byte more than that, so that its end is seen."""
+    left = -1 if stream.size is None else stream.size - stream.taken  # below 0 also where a file grows while it is read
+    return size if left < 0 else min(size, left + 1)
+
+
 def packing_of(start: bytes) -> str:
     """Return what packed a file that begins so; empty if nothing did."""
     if start.startswith(ZIP):

@@ -18,6 +18,7 @@ from tokenspace.errors import EmptyFileError, FileContentError, HeaderError, Row
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.pouring import Base, Part, Pouring, sift
 from tokenspace.formats.replacement import replacing
+from tokenspace.formats.streams import part_size
 from tokenspace.formats.text_faults import fault, wrong_delimiter, wrong_header
 from tokenspace.formats.text_layout import BOM, header_of, layout_of, trailing_numbers
 from tokenspace.native.reference_text import MAX_TOKEN, is_number
@@ -177,8 +178,9 @@ def _blocks(text: Text, pouring: Pouring, size: int, *, ring: int) -> Iterator[B
     rooms = [np.empty(0, dtype=np.uint8)] * ring
     carry, at, turn = text.first, text.begin, 0
     while True:
-        if len(rooms[turn]) < max(size, 2 * len(carry)):
-            rooms[turn] = np.empty(max(size, 2 * len(carry)), dtype=np.uint8)
+        wanted = max(len(carry) + part_size(stream, size), 2 * len(carry))
+        if len(rooms[turn]) < wanted:
+            rooms[turn] = np.empty(wanted, dtype=np.uint8)
         room = rooms[turn]
         room[: len(carry)] = np.frombuffer(carry, dtype=np.uint8)
         end = len(carry) + stream.fill(room.data[len(carry) :])
