@@ -65,6 +65,7 @@ NEW_REALS, NEW_INTS = Array("float32", writeable=True), Array("int32", writeable
 SINGLES, NEW_SINGLES = Array("float32", strided=True), Array("float32", writeable=True, strided=True)
 ROW_TERMS = (SOME_REALS, SOME_REALS, REALS, SIZE, SIZE)  # factor, addend, reach, n, groups or d
 KEPT = (SIZE, SIZE, NEW_REALS, NEW_REALS, NEW_INTS, NEW_INTS)  # k, room, lower, upper, row, count
+WORD_INDEX = (Array("uint64", writeable=True), MASK, NEW_BYTES, SIZE, NEW_IDS, SIZE, NEW_IDS)  # slots, bytes, offsets, counts
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cpu_level": (FLAG,),
@@ -85,5 +86,9 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "word2vec_copy": (SIZE, BYTES, IDS, IDS, SIZE, SIZE, SIZE, Array("float32", writeable=True)),
     "gather": (None, BYTES, IDS, IDS, SIZE, NEW_BYTES),
     "count_lines": (SIZE, BYTES, SIZE, SIZE),
+    "word_ids": (SIZE, BYTES, SIZE, SIZE, BYTES, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
+    "word_join": (SIZE, BYTES, IDS, IDS, SIZE, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
+    "word_slots": (None, BYTES, IDS, SIZE, Array("uint64", writeable=True), MASK),
+    "word_renumber": (SIZE, NEW_INTS, SIZE, INTS, NEW_IDS),
 }
 """Every exported function, in C with the prefix ts_: what it returns, then what it takes."""
