@@ -302,8 +302,9 @@ class Run:
     def work(self, part: int) -> None:
         """Train on a part."""
         start, end = self.parts[part % len(self.parts)]
-        tally = self.tallies[part]
+        tally = np.zeros(3)
         train_part(self.task, self.corpus.ids, (start, end), state_of(self.plan.seed, 1, part), self.alpha(part), tally)
+        self.tallies[part] = tally
         self.corpus.release(start, end)
         if not math.isfinite(tally[1]):
             message = f"the numbers grew beyond float32 in epoch {part // len(self.parts) + 1}, at alpha {self.alpha(part):.4g}"
