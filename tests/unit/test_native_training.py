@@ -21,7 +21,7 @@ IDS[[20, 21, 50, 69]] = -1
 
 
 def task(*, around=False, dim=20, negative=5, pieces=False, free=(0, 0), window=4):
-    """A training in the midst of it: both matrices hold numbers."""
+    """Make a training in the midst of it: both matrices hold numbers."""
     chance = np.random.default_rng(dim)
     wide = -(-dim // 16) * 16
     inputs, outputs = (np.zeros((rows, wide), dtype=np.float32) for rows in (N + 7 * pieces, N))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def test_the_alias_table_draws_words_like_their_counts_to_the_power(counts):
 @given(COUNTS)
 def test_the_tree_is_a_code_as_short_as_huffmans(counts):
     begins, nodes, turns = huffman_ways(counts)
-    ways = [tuple(zip(nodes[a:b].tolist(), turns[a:b].tolist(), strict=True)) for a, b in zip(begins[:-1], begins[1:], strict=True)]
+    ways = [tuple(zip(nodes[a:b].tolist(), turns[a:b].tolist(), strict=True)) for a, b in pairwise(begins)]
     assert len(set(ways)) == len(counts)
     assert sum(2.0 ** -len(way) for way in ways) == pytest.approx(1)
     assert all(way[0][0] == len(counts) - 2 for way in ways)  # the root

@@ -77,15 +77,15 @@ class StopAfter:
 
 @pytest.fixture
 def slow_parts(monkeypatch):
-    """A little time between parts, so that a stop comes in the midst of them."""
-    from tokenspace.train import running, word2vec
+    """Let a little time pass between parts, so that a stop comes in the midst of them."""
+    from tokenspace.train import hogwild, running
 
-    step = word2vec.train_part
+    step = hogwild.train_part
     monkeypatch.setattr(running, "TICK", 0.001)
-    monkeypatch.setattr(word2vec, "train_part", lambda *arguments: (time.sleep(0.01), step(*arguments))[1])
+    monkeypatch.setattr(hogwild, "train_part", lambda *arguments: (time.sleep(0.01), step(*arguments))[1])
 
 
-@pytest.mark.parametrize("more", [{}, {"held_out": 0.1, "patience": 9}], ids=["plain", "held out"])
+@pytest.mark.parametrize("more", [{}, {"held_out": 0.1, "patience": 9, "alpha": 0.3}], ids=["plain", "held out"])
 def test_a_training_that_was_stopped_and_resumed_is_the_unbroken_one_bit_for_bit(more, tmp_path, slow_parts):
     options = SMALL | more | {"threads": 1, "checkpoint": tmp_path / "state"}
     whole = ts.train.skipgram(TEXT, **options)
@@ -109,7 +109,9 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path):
     text = tmp_path / "text"
     text.write_text("\n".join(" ".join(sentence) for sentence in TEXT * 5))
     options = dict(SMALL, threads=1, epochs=30)
-    program = f"import tokenspace as ts; ts.train.skipgram({str(text)!r}, checkpoint={str(tmp_path / 'state')!r}, every=0.02, **{options!r})"
+    program = (
+        f"import tokenspace as ts; ts.train.skipgram({str(text)!r}, checkpoint={str(tmp_path / 'state')!r}, every=0.02, **{options!r})"
+    )
     running = subprocess.Popen([sys.executable, "-c", program])
     waited = time.monotonic() + 60
     while not (tmp_path / "state").exists() and time.monotonic() < waited:
@@ -252,7 +254,11 @@ def test_a_model_comes_back_bit_for_bit_and_a_damaged_one_is_refused(tmp_path):
     model.save(tmp_path / "m")
     back = ts.train.open_model(tmp_path / "m")
     assert isinstance(back, Model)
-    assert (back.inputs.tobytes(), back.outputs.tobytes(), back.settings) == (model.inputs.tobytes(), model.outputs.tobytes(), model.settings)
+    assert (back.inputs.tobytes(), back.outputs.tobytes(), back.settings) == (
+        model.inputs.tobytes(),
+        model.outputs.tobytes(),
+        model.settings,
+    )
     for damage in (b"", (tmp_path / "m").read_bytes()[:-8], b"no model"):
         (tmp_path / "bad").write_bytes(damage)
         with pytest.raises(HeaderError):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokenspace.errors import ArgumentError, HeaderError
+from tokenspace import formats
+from tokenspace.errors import ArgumentError, HeaderError, TableNotFoundError
 from tokenspace.native.training import context_sums
 from tokenspace.table import EmbeddingTable
-from tokenspace.train.model import Model, open_model
+from tokenspace.train.model import Model, TrainedTable, open_model
 
 if TYPE_CHECKING:
     import os
@@ -68,16 +69,9 @@ def old_of(extend: Model | EmbeddingTable | str | os.PathLike[str], plan: Plan, 
         what = "words made of pieces share rows with old ones" if plan.maxn else "a new word changes the tree of the old ones"
         message = f"only words with rows of their own can be added, by negative sampling: {what}"
         raise ArgumentError(message, hint="leave maxn out and take loss='ns'")
-    source = extend
-    if not isinstance(source, (Model, EmbeddingTable)):
-        try:
-            source = open_model(source)
-        except HeaderError:
-            from tokenspace import formats  # noqa: PLC0415 - a table without its second matrix
-
-            source = formats.open(source)
-    if isinstance(source, EmbeddingTable):
-        source = getattr(source, "model", source)
+    source = extend if isinstance(extend, (Model, EmbeddingTable)) else _opened(extend)
+    if isinstance(source, TrainedTable):
+        source = source.model
     if isinstance(source, EmbeddingTable):
         return Old(source.vocabulary, np.ascontiguousarray(source.matrix, dtype=np.float32), None, rows, init)
     if source.subwords is not None or len(source.outputs) != len(source.vocabulary):
@@ -86,9 +80,15 @@ def old_of(extend: Model | EmbeddingTable | str | os.PathLike[str], plan: Plan, 
     return Old(source.vocabulary, source.inputs, source.outputs, rows, init)
 
 
-def take_over(
-    old: Old, inputs: NDArray[np.float32], outputs: NDArray[np.float32], corpus: Corpus, plan: Plan
-) -> tuple[int, int]:
+def _opened(path: str | os.PathLike[str]) -> Model | EmbeddingTable:
+    """Open a model's file, a table's, or a table by name."""
+    try:
+        return open_model(path)
+    except (HeaderError, TableNotFoundError):
+        return formats.open(path)
+
+
+def take_over(old: Old, inputs: NDArray[np.float32], outputs: NDArray[np.float32], corpus: Corpus, plan: Plan) -> tuple[int, int]:
     """Put the old rows into the new matrices and start the new ones; return the first row of each matrix that is to move."""
     n, d = old.inputs.shape
     inputs[:n, :d] = old.inputs

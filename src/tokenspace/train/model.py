@@ -6,7 +6,7 @@ import json
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -105,7 +105,7 @@ class Model:
         OutputError
             If it cannot be written; what was there is as it was.
         """
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "inputs": self.inputs,
             "outputs": self.outputs,
             "counts": self.counts,
@@ -164,7 +164,7 @@ def table_of(model: Model, report: Any) -> TrainedTable:
     if not np.isfinite(rows).all():
         message = "the trained rows hold numbers that are not finite"
         raise NotFiniteError(message, hint="take a smaller learning rate: alpha (--alpha)")
-    table = TrainedTable.mapped(model.vocabulary, rows)
+    table = cast("TrainedTable", TrainedTable.mapped(model.vocabulary, rows))
     object.__setattr__(table, "model", model)
     object.__setattr__(table, "report", report)
     return table
