@@ -99,6 +99,8 @@ def test_a_training_that_was_stopped_and_resumed_is_the_unbroken_one_bit_for_bit
     assert ended.matrix.tobytes() == whole.matrix.tobytes()
     assert ended.model.outputs.tobytes() == whole.model.outputs.tobytes()
     assert (ended.report.losses, ended.report.held_out) == (whole.report.losses, whole.report.held_out)
+    nothing = ts.train.skipgram(TEXT, resume=True, **options)  # left to do
+    assert (nothing.report.losses, nothing.matrix.tobytes()) == (whole.report.losses, whole.matrix.tobytes())
     with pytest.raises(ArgumentError, match="seed"):
         ts.train.skipgram(TEXT, resume=True, **options | {"seed": 9})
     with pytest.raises(ArgumentError, match="another text"):
@@ -170,6 +172,7 @@ def test_sentences_of_one_word_train_nothing_and_do_no_harm():
         ({"epochs": 1.5}, "whole number"),
         ({"held_out": 0.9}, "held_out"),
         ({"patience": 2}, "needs text held out"),
+        ({"held_out": 0.1, "text": TEXT[:99]}, "too short to hold"),
         ({"minn": 4, "maxn": 3}, "minn <= maxn"),
         ({"windo": 3}, "did you mean window"),
         ({"resume": True}, "checkpoint"),
@@ -178,7 +181,7 @@ def test_sentences_of_one_word_train_nothing_and_do_no_harm():
 )
 def test_options_outside_are_refused_by_name(options, message):
     with pytest.raises(ArgumentError, match=message):
-        ts.train.skipgram(TEXT, **{"min_count": 1} | options)
+        ts.train.skipgram(**{"text": TEXT, "min_count": 1} | options)
 
 
 def test_training_ends_early_when_the_held_out_loss_falls_no_more():

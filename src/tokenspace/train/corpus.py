@@ -42,7 +42,7 @@ CHUNK = 4096
 """Ids looked through at a time for the end of a sentence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corpus:
     """Text as ids, mapped from a file that is gone when nobody uses it any more.
 

@@ -150,8 +150,11 @@ class Run:
         counts, least, most = PARTS
         parts = corpus.parts(min(max(len(corpus.ids) // counts, least), most))
         step = round(1 / plan.held_out) if plan.held_out else 0
+        if step and len(parts) < 2:  # noqa: PLR2004 - one to train on, one to measure on
+            message = f"the text of {corpus.tokens:,} words is too short to hold a part out"
+            raise ArgumentError(message, hint="give more text, or leave held_out (--held-out) out")
         self.measured = parts[step - 1 :: step] if step and len(parts) >= step else parts[-1:] if step else []
-        self.parts = [part for part in parts if part not in set(self.measured)] or parts
+        self.parts = [part for part in parts if part not in set(self.measured)]
         self.before = np.concatenate([[0], np.cumsum([end - start for start, end in self.parts])])
         self.tallies = np.zeros((plan.epochs * len(self.parts), 3))
         self.at = 0
@@ -294,11 +297,19 @@ class Run:
             "part": self.at,
             "held": self.held,
             "text": self.fingerprint(),
-            "tallies": self.tallies[: self.at].tolist() if self.at < len(self.tallies) else [],
         }
         dim = self.plan.dim
         inputs, outputs = (np.ascontiguousarray(rows[:, :dim]) for rows in (self.inputs, self.outputs))
-        return Model(self.plan.model, self.corpus.vocabulary, self.corpus.counts, inputs, outputs, self.plan.settings(), state)
+        return Model(
+            name=self.plan.model,
+            vocabulary=self.corpus.vocabulary,
+            counts=self.corpus.counts,
+            inputs=inputs,
+            outputs=outputs,
+            settings=self.plan.settings(),
+            state=state,
+            tallies=self.tallies[: self.at].copy(),
+        )
 
     def fingerprint(self) -> str:
         """Return what stands for the text and vocabulary: a training goes on only with the same."""
@@ -326,8 +337,7 @@ class Run:
             raise ArgumentError(message, hint="give the same text, or start anew without resume (--resume)")
         self._put(stand)
         self.at, self.held = int(stand.state["part"]), list(stand.state["held"])
-        tallies = np.array(stand.state["tallies"]).reshape(-1, 3)
-        self.tallies[: len(tallies)] = tallies
+        self.tallies[: self.at] = stand.tallies
         if self.plan.patience is not None and self.held:
             self._put(open_model(keeper.best))
             self.best = min(self.held), self.inputs.copy(), self.outputs.copy()

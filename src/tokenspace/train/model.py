@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FORMAT = "tokenspace.training"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """What a training made, or has made so far.
 
@@ -45,7 +45,9 @@ class Model:
     settings : mapping
         What it was trained with.
     state : mapping
-        Where the training stands, if it is not done.
+        Where the training stands.
+    tallies : array of shape (p, 3), float64
+        What each of its parts so far came to: `tokenspace.native.training.train_part`.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Model:
     outputs: NDArray[np.float32]
     settings: Mapping[str, Any]
     state: Mapping[str, Any] = field(default_factory=dict)
+    tallies: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
 
     @property
     def subwords(self) -> Subwords | None:
@@ -111,6 +114,7 @@ class Model:
             "counts": self.counts,
             "tokens": self.vocabulary.data,
             "offsets": self.vocabulary.offsets,
+            "tallies": self.tallies,
         }
         header: dict[str, Any] = {
             "__metadata__": {FORMAT: self.name, "settings": json.dumps(dict(self.settings)), "state": json.dumps(dict(self.state))}
@@ -133,7 +137,7 @@ class Model:
             raise OutputError(message, hint="is the disk full? what was there is as it was") from None
 
 
-TYPES = {"float32": "F32", "int64": "I64", "uint8": "U8"}
+TYPES = {"float64": "F64", "float32": "F32", "int64": "I64", "uint8": "U8"}
 """safetensors' names of the element types."""
 
 
@@ -197,9 +201,15 @@ def open_model(path: str | os.PathLike[str]) -> Model:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         vocabulary = Vocabulary.from_arrays(arrays["tokens"], arrays["offsets"])
         model = Model(
-            told[FORMAT], vocabulary, arrays["counts"], arrays["inputs"], arrays["outputs"], json.loads(told["settings"]),
-            json.loads(told["state"]),
-        )  # fmt: skip
+            name=told[FORMAT],
+            vocabulary=vocabulary,
+            counts=arrays["counts"],
+            inputs=arrays["inputs"],
+            outputs=arrays["outputs"],
+            settings=json.loads(told["settings"]),
+            state=json.loads(told["state"]),
+            tallies=arrays["tallies"],
+        )
         n, d, buckets = len(vocabulary), model.inputs.shape[1], Subwords.buckets(model.settings)
         if model.inputs.shape[0] != n + buckets or model.outputs.shape[1] != d or model.counts.shape != (n,):
             raise ValueError("its arrays do not fit together")  # noqa: EM101, TRY003, TRY301 - said below

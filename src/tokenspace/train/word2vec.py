@@ -36,7 +36,7 @@ def skipgram(text: Text, **options: Any) -> TrainedTable:
 
         - ``threads``: by default one for every CPU;
         - ``deterministic`` (False): the same bits for any number of threads, of which one then trains and the others only read;
-        - ``extend``: a `Model`, its file, or a table whose tokens keep their rows; new words of the text come behind them;
+        - ``extend``: a `Model`, its file, or a table whose tokens keep their rows, with its ``dim``; new words come behind them;
         - ``rows`` ("new"): which rows train when extending: "new", and the old ones of **both** matrices stay bit for bit, or "all";
         - ``init`` ("a-la-carte"): where new rows start when extending: there or "random";
         - ``checkpoint``: a file to keep the state in, every ``every`` (60) seconds and at the end; with ``patience`` a second one, .best;
