@@ -251,6 +251,15 @@ def test_a_table_without_its_second_matrix_grows_too(tmp_path):
     assert table.model.outputs.any(axis=1).sum() > 1
 
 
+def test_growth_without_a_new_word_and_of_float64_rows_is_refused():
+    old = ts.train.skipgram(TEXT, threads=1, **SMALL)
+    with pytest.raises(ArgumentError, match="no new word"):
+        ts.train.skipgram(TEXT, extend=old, **SMALL)
+    assert ts.train.skipgram(TEXT, extend=old, rows="all", **SMALL).shape == old.shape
+    with pytest.raises(ArgumentError, match="float64"):
+        ts.train.skipgram(TEXT, extend=ts.EmbeddingTable(old.vocabulary, old.matrix.astype(np.float64)), **SMALL)
+
+
 @pytest.mark.parametrize("options", [{"loss": "hs"}, {"minn": 2, "maxn": 3}, {"rows": "some"}, {"init": "mean"}])
 def test_what_cannot_grow_is_said(options):
     old = ts.train.skipgram(TEXT, threads=1, **SMALL)

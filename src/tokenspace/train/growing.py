@@ -73,6 +73,9 @@ def old_of(extend: Model | EmbeddingTable | str | os.PathLike[str], plan: Plan, 
     if isinstance(source, TrainedTable):
         source = source.model
     if isinstance(source, EmbeddingTable):
+        if source.dtype == np.float64:
+            message = "training computes in float32, in which the rows of a float64 table would not stay what they are"
+            raise ArgumentError(message, hint="convert it first: tokenspace convert A B --dtype float32")
         return Old(source.vocabulary, np.ascontiguousarray(source.matrix, dtype=np.float32), None, rows, init)
     if source.subwords is not None or len(source.outputs) != len(source.vocabulary):
         message = "the model to extend was trained with pieces of words or hierarchical softmax: its rows are not one a word"
@@ -89,8 +92,17 @@ def _opened(path: str | os.PathLike[str]) -> Model | EmbeddingTable:
 
 
 def take_over(old: Old, inputs: NDArray[np.float32], outputs: NDArray[np.float32], corpus: Corpus, plan: Plan) -> tuple[int, int]:
-    """Put the old rows into the new matrices and start the new ones; return the first row of each matrix that is to move."""
+    """Put the old rows into the new matrices and start the new ones; return the first row of each matrix that is to move.
+
+    Raises
+    ------
+    ArgumentError
+        If only new rows are to move and the text has no new word.
+    """
     n, d = old.inputs.shape
+    if old.rows == "new" and len(corpus.vocabulary) == n:
+        message = "the text has no new word that stands in it often enough, and only new words' rows are to be trained"
+        raise ArgumentError(message, hint="lower min_count (--min-count), or let all rows train: rows='all' (--rows all)")
     inputs[:n, :d] = old.inputs
     if old.outputs is not None:
         outputs[:n, :d] = old.outputs
