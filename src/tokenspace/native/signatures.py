@@ -88,6 +88,16 @@ TABLE = (FLAG, FLAG, ROWS, SIZE, SIZE, SOME_FLOATS, FLOAT)  # measure, type, row
 FOUND = (NEW_FLOATS, NEW_IDS, NEW_IDS, NEW_FLOATS)  # keys, ids, rows finished, the best key of a row that was not
 SETTLING = (FLOATS, FLOATS, FLOAT, *(3 * [FLOATS]), *FOUND, NEW_REALS)  # see settle.h
 KEPT = (SIZE, SIZE, NEW_REALS, NEW_REALS, NEW_INTS, NEW_INTS)  # k, room, lower, upper, row, count
+WORD_INDEX = (Array("uint64", writeable=True), MASK, NEW_BYTES, SIZE, NEW_IDS, SIZE, NEW_IDS)  # slots, bytes, offsets, counts
+SOME_INTS, NEW_STATE = Array("int32", optional=True), Array("uint64", writeable=True)
+TRAINING = (
+    *(INTS, SIZE, SIZE, REALS, NEW_STATE),  # ids, begin, end, keep, random
+    *(SIZE, REAL, FLAG),  # window, rate, learn
+    *(NEW_REALS, NEW_REALS, SIZE, IDS),  # inputs, outputs, d, free
+    *(SIZE, SIZE, SOME_REALS, SOME_INTS),  # negative, n, share, other
+    *(SOME_IDS, SOME_INTS, SOME_REALS),  # ways, node, turn
+    *(NEW_REALS, NEW_FLOATS),  # space, tally
+)
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cpu_level": (FLAG,),
@@ -110,5 +120,13 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "word2vec_copy": (SIZE, BYTES, IDS, IDS, SIZE, SIZE, SIZE, Array("float32", writeable=True)),
     "gather": (None, BYTES, IDS, IDS, SIZE, NEW_BYTES),
     "count_lines": (SIZE, BYTES, SIZE, SIZE),
+    "skipgram": (None, *TRAINING),
+    "bags": (None, *TRAINING, FLAG, SOME_IDS, SOME_INTS, NEW_INTS),
+    "context_sums": (None, INTS, SIZE, SIZE, SIZE, REALS, SIZE, SIZE, SIZE, NEW_FLOATS, NEW_IDS),
+    "word_ids": (SIZE, BYTES, SIZE, SIZE, BYTES, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
+    "word_join": (SIZE, BYTES, IDS, IDS, SIZE, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
+    "word_pieces": (SIZE, BYTES, IDS, SIZE, SIZE, SIZE, SIZE, SIZE, NEW_IDS, NEW_INTS, SIZE),
+    "word_slots": (None, BYTES, IDS, SIZE, Array("uint64", writeable=True), MASK),
+    "word_renumber": (SIZE, NEW_INTS, SIZE, INTS, NEW_IDS),
 }
 """Every exported function, in C with the prefix ts_: what it returns, then what it takes."""
