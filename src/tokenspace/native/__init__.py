@@ -13,12 +13,14 @@ from tokenspace.native.sums import pair_sums, row_sums
 from tokenspace.native.text import copy_word2vec, count_lines, gather, parse_text, scan_word2vec, spell_rows
 from tokenspace.native.tiles import all_pairs, fuses, new_panels
 from tokenspace.native.tokens import find_tokens, hash_tokens
+from tokenspace.native.words import WordCounts, renumber
 
 __all__ = [
     "LEVEL",
     "CodedRows",
     "Kept",
     "RowTerms",
+    "WordCounts",
     "all_pairs",
     "code_rows",
     "copy_word2vec",
@@ -33,6 +35,7 @@ __all__ = [
     "pack_rows",
     "pair_sums",
     "parse_text",
+    "renumber",
     "row_sums",
     "scan_word2vec",
     "screen_bytes",

@@ -69,6 +69,7 @@ GATHERED = (NEW_IDS, Array("uint64", writeable=True), Array("uint64", writeable=
 NEW_ENTRIES = (NEW_INTS, NEW_IDS, NEW_IDS)  # columns, sums, sizes of the rows
 GATHER = (MASK, MASK, FLAG, FLOAT, FLOAT)  # seed, held, wanted, x_max, alpha
 SOME_NEW_RECORDS = tuple(Array(name, writeable=True, optional=True) for name in ("int32", "float32"))
+WORD_INDEX = (Array("uint64", writeable=True), MASK, NEW_BYTES, SIZE, NEW_IDS, SIZE, NEW_IDS)  # slots, bytes, offsets, counts
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cpu_level": (FLAG,),
@@ -97,5 +98,9 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "glove_mix": (None, IDS, SIZE, MASK, NEW_IDS, NEW_IDS),
     "glove_steps": (None, INTS, REALS, IDS, SIZE, SIZE, NEW_REALS, SIZE, FLAG, SIZE, REAL, REAL, NEW_FLOATS),
     "glove_cost": (FLOAT, INTS, REALS, SIZE, REALS, SIZE, FLAG),
+    "word_ids": (SIZE, BYTES, SIZE, SIZE, BYTES, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
+    "word_join": (SIZE, BYTES, IDS, IDS, SIZE, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
+    "word_slots": (None, BYTES, IDS, SIZE, Array("uint64", writeable=True), MASK),
+    "word_renumber": (SIZE, NEW_INTS, SIZE, INTS, NEW_IDS),
 }
 """Every exported function, in C with the prefix ts_: what it returns, then what it takes."""
