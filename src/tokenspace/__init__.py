@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokenspace import checkpoint, errors, extension, formats, measures, native, search
+    from tokenspace import checkpoint, errors, extension, formats, measures, native, search, train
     from tokenspace.all_pairs import pairwise, pairwise_blocks
     from tokenspace.analysis.evaluation import evaluate
     from tokenspace.errors import TokenspaceError
@@ -48,6 +48,7 @@ _HOME = {
     "pairwise_blocks": "all_pairs",
     "save": "formats",
     "search": "",
+    "train": "",
     "torch": "",  # not in __all__: `from tokenspace import *` must not need PyTorch
 }
 
@@ -77,6 +78,7 @@ __all__ = [
     "pairwise_blocks",
     "save",
     "search",
+    "train",
 ]
 
 

@@ -13,7 +13,7 @@ from tokenspace.native.sums import pair_sums, row_sums
 from tokenspace.native.text import copy_word2vec, count_lines, gather, parse_text, scan_word2vec, spell_rows
 from tokenspace.native.tiles import all_pairs, fuses, new_panels
 from tokenspace.native.tokens import find_tokens, hash_tokens
-from tokenspace.native.words import WordCounts, renumber
+from tokenspace.native.words import WordCounts, renumber, word_pieces
 
 __all__ = [
     "LEVEL",
@@ -42,6 +42,7 @@ __all__ = [
     "screen_floats",
     "screen_tile",
     "spell_rows",
+    "word_pieces",
 ]
 
 LEVEL: str

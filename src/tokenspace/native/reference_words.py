@@ -41,3 +41,21 @@ def word_renumber(ids: NDArray[np.int32], numbers: NDArray[np.int32], inside: in
     before = np.concatenate([[inside - 1], final[:-1]])
     final = final[(final >= 0) | (before >= 0)].astype(np.int32)
     return final, int(final[-1] >= 0) if len(final) else inside
+
+
+def word_pieces(word: bytes, minn: int, maxn: int, buckets: int) -> list[int]:
+    """Return the buckets of a word's pieces, in the order of their beginnings and lengths."""
+    letters = [(b"<" + word[:1024] + b">")[at : at + 1] for at in range(min(len(word), 1024) + 2)]
+    starts = [at for at, letter in enumerate(letters) if letter[0] & 0xC0 != 0x80]  # noqa: PLR2004 - UTF-8's continuations
+    bounds = [*starts, len(letters)]
+    marked = b"".join(letters)
+    found = []
+    for i in range(len(starts)):
+        for n in range(minn, min(maxn, len(starts) - i) + 1):
+            if n == 1 and (i == 0 or i == len(starts) - 1):
+                continue
+            value = 2166136261
+            for byte in marked[bounds[i] : bounds[i + n]]:
+                value = ((value ^ (byte if byte < 128 else byte | 0xFFFFFF00)) * 16777619) & 0xFFFFFFFF  # noqa: PLR2004 - signed
+            found.append(value % buckets)
+    return found

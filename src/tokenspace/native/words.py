@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from tokenspace.native.reference_words import BLANK, BREAK, WORD
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BLANK", "BREAK", "LONGEST", "WORD", "WordCounts", "renumber"]
+__all__ = ["BLANK", "BREAK", "LONGEST", "WORD", "WordCounts", "renumber", "word_pieces"]
 
 LONGEST = 65_536
 """Bytes of a word; longer ones, as binary junk has them, are dropped and counted. The same bound as that of a text table's tokens."""
@@ -111,7 +112,7 @@ class WordCounts:
         data, offsets, counts = other.words()
         if self._twin is not None:
             text, bounds = data.tobytes(), offsets.tolist()
-            words = [text[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+            words = [text[a:b] for a, b in pairwise(bounds)]
             numbers = np.array([self._twin.setdefault(word, len(self._twin)) for word in words], dtype=np.int32)
             self._twin_counts += [0] * (len(self._twin) - len(self._twin_counts))
             for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
@@ -171,3 +172,40 @@ def renumber(ids: NDArray[np.int32], numbers: NDArray[np.int32], inside: int) ->
     open_ = np.array([inside], dtype=np.int64)
     left = compiled(ids, len(ids), numbers, open_)
     return ids[:left], int(open_[0])
+
+
+def word_pieces(
+    data: NDArray[np.uint8], offsets: NDArray[np.int64], *, minn: int, maxn: int, buckets: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the buckets of the pieces that words are spelt with.
+
+    Parameters
+    ----------
+    data : array of shape (b,), uint8
+        The words' bytes.
+    offsets : array of shape (n + 1,), int64
+        Where each begins; must rise from 0 to b (the caller has checked).
+    minn, maxn : int
+        Letters of a piece, at least and at most.
+    buckets : int
+        Numbers that pieces are hashed to.
+
+    Returns
+    -------
+    begins : array of shape (n + 1,), int64
+        Where each word's begin in the next.
+    pieces : array of shape (m,), int32
+        Bucket numbers.
+    """
+    begins = np.zeros(len(offsets), dtype=np.int64)
+    compiled = kernel("word_pieces")
+    if compiled is None:
+        text, bounds = data.tobytes(), offsets.tolist()
+        found = [reference_words.word_pieces(text[a:b], minn, maxn, buckets) for a, b in pairwise(bounds)]
+        np.cumsum([len(pieces) for pieces in found], out=begins[1:])
+        return begins, np.array([piece for pieces in found for piece in pieces], dtype=np.int32)
+    out = np.empty(1026 * maxn + 8 * len(data), dtype=np.int32)
+    at = 0
+    while (at := compiled(data, offsets, at, len(offsets) - 1, minn, maxn, buckets, begins, out, len(out))) < len(offsets) - 1:
+        out = np.concatenate([out, np.empty(len(out), dtype=np.int32)])
+    return begins, out[: begins[-1]].copy()
