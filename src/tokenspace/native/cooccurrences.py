@@ -73,7 +73,7 @@ def word_places(ids: NDArray[np.int32], first: int, counts: NDArray[np.int64]) -
     return places, starts
 
 
-def cooccurrence_rows(
+def cooccurrence_rows(  # noqa: PLR0913 - the kernel's
     ids: NDArray[np.int32],
     begin: int,
     places: NDArray[np.int32],
@@ -119,7 +119,7 @@ def cooccurrence_rows(
     """
     rows = len(starts) - 1
     span = places[starts[0] : starts[-1]]
-    if len(span) and not (0 <= begin + int(span.min()) and begin + int(span.max()) < len(ids)):
+    if len(span) and (begin + int(span.min()) < 0 or begin + int(span.max()) >= len(ids)):
         message = f"places {begin + int(span.min()):,} to {begin + int(span.max()):,} are not all in a text of {len(ids):,} ids"
         raise ShapeError(message)
     reach = (2 if symmetric else 1) * len(weights)

@@ -101,13 +101,17 @@ def gather(
     """
     first, size, row = segments
     if len(first) and not (first.min() >= 0 and size.min() >= 0 and (first + size).max() <= ends[-1] and size.sum() == len(entries)):
-        message = f"segments of {int(size.sum()):,} entries up to {int((first + size).max()):,} do not fit {len(entries):,} of {int(ends[-1]):,}"
+        message = (
+            f"segments of {int(size.sum()):,} entries up to {int((first + size).max()):,} do not fit {len(entries):,} of {int(ends[-1]):,}"
+        )
         raise ShapeError(message)
     if len(entries) and not (entries[:, 0].min() >= 0 and entries[:, 0].max() < len(ends)):
         message = f"counts name a word {int(entries[:, 0].max()):,} of {len(ends):,}"
         raise RowIdError(message)
     if len(stripes) != len(ends) or (len(stripes) and int(stripes.max()) >= len(tasks)) or tasks.shape[0] != tasks.shape[1]:
-        message = f"{len(stripes):,} words in {int(stripes.max(initial=0)) + 1} stripes do not fit {len(ends):,} rows and tasks of {tasks.shape}"
+        message = (
+            f"{len(stripes):,} words in {int(stripes.max(initial=0)) + 1} stripes do not fit {len(ends):,} rows and tasks of {tasks.shape}"
+        )
         raise ShapeError(message)
     call = kernel("glove_gather") or reference_glove.glove_gather
     where = (first, size, row, len(first), ends, entries, stripes, tasks, len(tasks))

@@ -37,7 +37,7 @@ def word_places(ids: Ints, m: int, first: int, last: int, starts: Ids, places: I
     places[:] = at[np.argsort(ids[at], kind="stable")]
 
 
-def cooccurrence_rows(
+def cooccurrence_rows(  # noqa: PLR0913, PLR0917 - the kernel's arguments
     ids: Ints,
     n_ids: int,
     begin: int,
@@ -76,7 +76,7 @@ def cooccurrence_rows(
     return total
 
 
-def merge_rows(
+def merge_rows(  # noqa: PLR0913, PLR0917 - the kernel's arguments
     run_columns: Ints,
     run_sums: Ids,
     starts: Ids,
@@ -140,7 +140,7 @@ def exponential(y: NDArray[np.float64]) -> NDArray[np.float64]:
     return power * ((e.astype(np.int64) + 1023) << 52).view(np.float64)
 
 
-def glove_gather(
+def glove_gather(  # noqa: PLR0913, PLR0917 - the kernel's arguments
     first: Ids,
     size: Ids,
     row: Ids,
@@ -222,7 +222,7 @@ def _step(i: Reals, j: Reals, s: int, term: Reals, eta: np.float32, clip: np.flo
     return 0.5 * float(pull) * float(difference)
 
 
-def glove_steps(
+def glove_steps(  # noqa: PLR0913, PLR0917 - the kernel's arguments
     pairs: Ints,
     terms: Reals,
     bounds: Ids,

@@ -1,8 +1,8 @@
 """Co-occurrences: how often words stand near each other in a text, counted with bounded memory, exactly, whatever the number of threads.
 
-The text goes by in chunks. Of a chunk one knows where each word stands; each row of counts is then gathered from its word's places. Rows of a
-chunk that are not the whole are spilled to a temporary file, and merged row by row at the end. Weights are whole numbers, so no order of
-adding them makes a difference.
+The text goes by in chunks. Of a chunk one knows where each word stands; each row of counts is then gathered from its word's places. Where
+there are several chunks, their rows are spilled to a temporary file, and merged row by row at the end. Weights are whole numbers, so
+no order of adding them makes a difference.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Cooccurrences:
         """
         parts = list(parts)
         out = np.empty((sum(size for _, size in parts), 2), dtype=np.int32)
-        view, at = memoryview(out).cast("B") if len(out) else memoryview(b""), 0
+        view, at = memoryview(out.data).cast("B") if len(out) else memoryview(b""), 0
         for first, size in parts:
             self._file.seek(8 * first)
             end = at + 8 * size
@@ -109,7 +109,7 @@ class Cooccurrences:
         return rows, entries[:, 0].copy(), entries[:, 1].copy().view(np.float32)
 
 
-def count_cooccurrences(
+def count_cooccurrences(  # noqa: PLR0913 - each says how
     ids: NDArray[np.int32],
     n: int,
     *,
@@ -237,7 +237,7 @@ class _Run:
 
 
 def _write(file: IO[bytes] | None, array: NDArray[np.generic]) -> None:
-    view = memoryview(array).cast("B") if array.size else memoryview(b"")
+    view = memoryview(array.data).cast("B") if array.size else memoryview(b"")
     try:
         while len(view):
             view = view[file.write(view) :]  # type: ignore[union-attr]

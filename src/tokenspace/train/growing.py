@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokenspace.errors import ArgumentError, HeaderError
+from tokenspace.errors import ArgumentError, HeaderError, TableNotFoundError
 from tokenspace.native.training import context_sums
 from tokenspace.table import EmbeddingTable
 from tokenspace.train.model import Model, open_model
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 ROWS = ("new", "all")
 INITS = ("a-la-carte", "random")
+
+REACH = 5
+"""Neighbours on each side from which a GloVe row is started; its own window takes in too much that only shares a topic."""
 
 PART = 1 << 20
 """Ids looked at between two chances to give their memory back."""
@@ -52,43 +56,95 @@ class Old:
     init: str
 
 
+@dataclass(frozen=True)
+class Source:
+    """What is extended, of any kind of model.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+    rows : array of shape (n, d), float32
+        The table's.
+    inputs : array of shape (n + b, d), float32
+    outputs : array of shape (o, d), float32, or None
+        None for a table that is known without its second matrix.
+    model : Model or None
+    """
+
+    vocabulary: Vocabulary
+    rows: NDArray[np.float32]
+    inputs: NDArray[np.float32]
+    outputs: NDArray[np.float32] | None
+    model: Model | None
+
+    @property
+    def memory(self) -> Mapping[str, NDArray[np.float32]]:
+        """What else the model goes on from; empty for a table."""
+        return self.model.memory if self.model is not None else {}
+
+
+def source_of(extend: Model | EmbeddingTable | str | os.PathLike[str]) -> Source:
+    """Return a model, the file of one, or a table of any known format, as what is to be extended.
+
+    Raises
+    ------
+    TableNotFoundError, FileContentError
+        If it cannot be opened.
+    """
+    if isinstance(extend, (Model, EmbeddingTable)):
+        source = extend
+    else:
+        try:
+            source = open_model(extend)
+        except (HeaderError, TableNotFoundError):
+            from tokenspace import formats  # noqa: PLC0415 - a table without its second matrix
+
+            source = formats.open(extend)
+    if isinstance(source, EmbeddingTable):
+        source = getattr(source, "model", source)
+    if isinstance(source, EmbeddingTable):
+        rows = np.ascontiguousarray(source.matrix, dtype=np.float32)
+        return Source(source.vocabulary, rows, rows, None, None)
+    return Source(source.vocabulary, source.rows(), source.inputs, source.outputs, source)
+
+
+def check_choices(rows: str, init: str) -> None:
+    """Hold what is asked for against what there is.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    for what, value, known in (("rows", rows, ROWS), ("init", init, INITS)):
+        if value not in known:
+            message = f"{what} must be one of {', '.join(known)}; seen {value!r}"
+            raise ArgumentError(message)
+
+
 def old_of(extend: Model | EmbeddingTable | str | os.PathLike[str], plan: Plan, rows: str, init: str) -> Old:
-    """Return what is to be extended: a model, the file of one, or a table of any known format.
+    """Return what word2vec is to extend: a model, the file of one, or a table of any known format.
 
     Raises
     ------
     ArgumentError
         If a choice is unknown, or cannot be extended.
     """
-    for what, value, known in (("rows", rows, ROWS), ("init", init, INITS)):
-        if value not in known:
-            message = f"{what} must be one of {', '.join(known)}; seen {value!r}"
-            raise ArgumentError(message)
+    check_choices(rows, init)
     if plan.maxn or plan.loss == "hs":
         what = "words made of pieces share rows with old ones" if plan.maxn else "a new word changes the tree of the old ones"
         message = f"only words with rows of their own can be added, by negative sampling: {what}"
         raise ArgumentError(message, hint="leave maxn out and take loss='ns'")
-    source = extend
-    if not isinstance(source, (Model, EmbeddingTable)):
-        try:
-            source = open_model(source)
-        except HeaderError:
-            from tokenspace import formats  # noqa: PLC0415 - a table without its second matrix
-
-            source = formats.open(source)
-    if isinstance(source, EmbeddingTable):
-        source = getattr(source, "model", source)
-    if isinstance(source, EmbeddingTable):
-        return Old(source.vocabulary, np.ascontiguousarray(source.matrix, dtype=np.float32), None, rows, init)
-    if source.subwords is not None or len(source.outputs) != len(source.vocabulary):
+    source = source_of(extend)
+    model = source.model
+    if model is None:
+        return Old(source.vocabulary, source.rows, None, rows, init)
+    if model.subwords is not None or len(model.outputs) != len(model.vocabulary):
         message = "the model to extend was trained with pieces of words or hierarchical softmax: its rows are not one a word"
         raise ArgumentError(message, hint="extend its table instead: the input rows stay, the second matrix is learnt anew")
-    return Old(source.vocabulary, source.inputs, source.outputs, rows, init)
+    return Old(model.vocabulary, model.inputs, model.outputs, rows, init)
 
 
-def take_over(
-    old: Old, inputs: NDArray[np.float32], outputs: NDArray[np.float32], corpus: Corpus, plan: Plan
-) -> tuple[int, int]:
+def take_over(old: Old, inputs: NDArray[np.float32], outputs: NDArray[np.float32], corpus: Corpus, plan: Plan) -> tuple[int, int]:
     """Put the old rows into the new matrices and start the new ones; return the first row of each matrix that is to move."""
     n, d = old.inputs.shape
     inputs[:n, :d] = old.inputs

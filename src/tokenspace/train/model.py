@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = "tokenspace.training"
+MEMORY = "memory."
+"""Before the names of what a file has beside the five arrays of each model."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Model:
         What it was trained with.
     state : mapping
         Where the training stands, if it is not done.
+    memory : mapping of str to array, float32
+        What else it goes on from: the biases and squared gradients of GloVe.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Model:
     outputs: NDArray[np.float32]
     settings: Mapping[str, Any]
     state: Mapping[str, Any] = field(default_factory=dict)
+    memory: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def subwords(self) -> Subwords | None:
@@ -62,7 +67,14 @@ class Model:
         return Subwords.of(self.settings)
 
     def rows(self) -> NDArray[np.float32]:
-        """Return the tokens' vectors, of shape (n, d): the input rows or, where words are made of pieces, the means of their pieces'."""
+        """Return the tokens' vectors, of shape (n, d).
+
+        The input rows; where words are made of pieces, the means of their pieces'; for GloVe what its setting `vectors` says.
+        """
+        if self.settings.get("vectors") == "sum":
+            return self.inputs + self.outputs
+        if self.settings.get("vectors") == "context":
+            return self.outputs
         pieces = self.subwords
         return means(self.inputs, *pieces.bags(self.vocabulary)) if pieces else self.inputs[: len(self.vocabulary)]
 
@@ -105,12 +117,13 @@ class Model:
         OutputError
             If it cannot be written; what was there is as it was.
         """
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "inputs": self.inputs,
             "outputs": self.outputs,
             "counts": self.counts,
             "tokens": self.vocabulary.data,
             "offsets": self.vocabulary.offsets,
+            **{MEMORY + name: array for name, array in self.memory.items()},
         }
         header: dict[str, Any] = {
             "__metadata__": {FORMAT: self.name, "settings": json.dumps(dict(self.settings)), "state": json.dumps(dict(self.state))}
@@ -163,7 +176,7 @@ def table_of(model: Model, report: Any) -> TrainedTable:
     rows = np.ascontiguousarray(model.rows())
     if not np.isfinite(rows).all():
         message = "the trained rows hold numbers that are not finite"
-        raise NotFiniteError(message, hint="take a smaller learning rate: alpha (--alpha)")
+        raise NotFiniteError(message, hint="take a smaller learning rate")
     table = TrainedTable.mapped(model.vocabulary, rows)
     object.__setattr__(table, "model", model)
     object.__setattr__(table, "report", report)
@@ -199,6 +212,7 @@ def open_model(path: str | os.PathLike[str]) -> Model:
         model = Model(
             told[FORMAT], vocabulary, arrays["counts"], arrays["inputs"], arrays["outputs"], json.loads(told["settings"]),
             json.loads(told["state"]),
+            {name.removeprefix(MEMORY): array for name, array in arrays.items() if name.startswith(MEMORY)},
         )  # fmt: skip
         n, d, buckets = len(vocabulary), model.inputs.shape[1], Subwords.buckets(model.settings)
         if model.inputs.shape[0] != n + buckets or model.outputs.shape[1] != d or model.counts.shape != (n,):

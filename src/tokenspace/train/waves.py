@@ -1,8 +1,8 @@
 """In which order pairs are trained: anew in each epoch, without a file of shuffled pairs, and so that threads never meet.
 
-An epoch goes through all segments of the counts in an order of its own, a wave of them at a time. Each word draws a stripe for the wave. Pairs of
-words of stripes a and b make a task, and tasks that have no stripe in common make a round, as in a tournament where everybody meets
-everybody once. The tasks of a round may run at one time; rounds follow one another. So threads never move the same row, and the
+An epoch goes through all segments of the counts in an order of its own, a wave of them at a time. Each word draws a stripe for the wave.
+Pairs of words of stripes a and b make a task, and tasks that have no stripe in common make a round, as in a tournament where everybody
+meets everybody once. The tasks of a round may run at one time; rounds follow one another. So threads never move the same row, and the
 result has the same bits for any number of them.
 """
 
@@ -18,7 +18,7 @@ from tokenspace.engines import local
 from tokenspace.native import glove
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from numpy.typing import NDArray
 
@@ -99,7 +99,7 @@ class Waves:
 
     def train(
         self, blocks: NDArray[np.float32], descent: Descent, threads: int, begin: tuple[int, int], epochs: int
-    ) -> Iterator[tuple[int, int, float, int]]:
+    ) -> Generator[tuple[int, int, float, int], None, None]:
         """Train wave after wave; the next one is made ready meanwhile.
 
         Parameters
@@ -136,9 +136,7 @@ class Waves:
                 yield epoch, wave, self._steps(pool, records, blocks, descent, threads), _steps_of(records, symmetric=descent.symmetric)
                 epoch, wave = following
 
-    def _steps(
-        self, pool: ThreadPoolExecutor, records: Records, blocks: NDArray[np.float32], descent: Descent, threads: int
-    ) -> float:
+    def _steps(self, pool: ThreadPoolExecutor, records: Records, blocks: NDArray[np.float32], descent: Descent, threads: int) -> float:
         """Take the steps of a wave; return the sum of their costs."""
         costs = np.zeros(len(records.bounds) - 1)
         how = {"eta": descent.eta, "clip": descent.clip, "symmetric": descent.symmetric, "fixed": descent.fixed}
