@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import tempfile
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Cooccurrences:
 
     ends: NDArray[np.int64]
     symmetric: bool
-    _file: IO[bytes]
+    _run: _Run
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -79,10 +80,10 @@ class Cooccurrences:
         out = np.empty((sum(size for _, size in parts), 2), dtype=np.int32)
         view, at = memoryview(out.data).cast("B") if len(out) else memoryview(b""), 0
         for first, size in parts:
-            self._file.seek(8 * first)
+            self._run.file.seek(8 * first)
             end = at + 8 * size
             while at < end:
-                got = self._file.readinto(view[at:end])  # type: ignore[attr-defined]
+                got = self._run.file.readinto(view[at:end])  # type: ignore[attr-defined]
                 if not got:
                     message = "the temporary file of the counts has become shorter"
                     raise OutputError(message)
@@ -204,7 +205,7 @@ def count_cooccurrences(  # noqa: PLR0913 - each says how
             runs.append(run)
         whole = runs[0] if len(runs) == 1 else _merged(pool, count, runs, n, unit, watch)
     sizes = np.concatenate([np.zeros(fixed if symmetric else 0, dtype=np.int64), *whole.sizes])
-    return Cooccurrences(np.cumsum(sizes), symmetric, whole.file)
+    return Cooccurrences(np.cumsum(sizes), symmetric, whole)
 
 
 def _weights(window: int, *, distance_weighting: bool) -> tuple[NDArray[np.int64], int]:
@@ -216,13 +217,21 @@ def _weights(window: int, *, distance_weighting: bool) -> tuple[NDArray[np.int64
 
 
 class _Run:
-    """Rows written to a temporary file: whole counts as (column, count), or sums of a chunk as (columns, sums) in two."""
+    """Rows written to a temporary file: whole counts as (column, count), or sums of a chunk as (columns, sums) in two.
+
+    The files are gone with it.
+    """
 
     def __init__(self, unit: int | None) -> None:
         self.unit = unit
-        self.file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as its owner
-        self.beside = tempfile.TemporaryFile(buffering=0) if unit is None else None  # noqa: SIM115
+        self.file = self._opened()
+        self.beside = self._opened() if unit is None else None
         self.sizes: list[NDArray[np.int64]] = []
+
+    def _opened(self) -> IO[bytes]:
+        file: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as its owner
+        weakref.finalize(self, file.close)
+        return file
 
     def add(self, columns: NDArray[np.int32], sums: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
         self.sizes.append(sizes)
