@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -25,7 +26,7 @@ from tokenspace.vocabulary import Vocabulary
 
 
 def plainly(sentences, min_count=1):
-    """What a corpus has to be, in plain Python."""
+    """Make what a corpus has to be, in plain Python."""
     counts = Counter(word for sentence in sentences for word in sentence)
     words = sorted((word for word in counts if counts[word] >= min_count), key=lambda word: (-counts[word], word.encode()))
     number = {word: row for row, word in enumerate(words)}
@@ -39,7 +40,7 @@ def seen(corpus):
 
 @pytest.fixture(scope="module")
 def sentences():
-    chance = random.Random(5)
+    chance = random.Random(5)  # noqa: S311 - words, no secrets
     words = ["wort" + "x" * chance.randrange(9) + str(number) for number in range(30_000)]
     return [[words[min(int(chance.expovariate(0.001)), 29_999)] for _ in range(chance.randrange(1, 30))] for _ in range(9_000)]
 
@@ -105,7 +106,7 @@ def test_parts_cover_the_text_and_end_with_sentences(sentences):
     parts = corpus.parts(1_000)
     assert parts[0][0] == 0
     assert parts[-1][1] == len(corpus.ids)
-    assert all(end == start for (_, end), (start, _) in zip(parts, parts[1:], strict=False))
+    assert all(end == start for (_, end), (start, _) in pairwise(parts))
     assert all(corpus.ids[end - 1] == -1 for _, end in parts)
     assert max(end - start for start, end in parts) < 2_000
     endless = read_corpus([["a", "b"] * 5_000], min_count=1)
@@ -126,7 +127,7 @@ def test_a_word_of_many_megabytes_is_dropped_and_said(native_level, tmp_path):
 
 
 def test_bytes_that_are_no_text_are_refused_or_kept_as_asked(tmp_path):
-    junk = random.Random(1).randbytes(300_000)
+    junk = random.Random(1).randbytes(300_000)  # noqa: S311 - junk
     (tmp_path / "junk").write_bytes(junk)
     with pytest.raises(EncodingError, match="expected UTF-8"):
         read_corpus(tmp_path / "junk", min_count=2)
@@ -165,7 +166,7 @@ def test_a_full_disk_is_said(sentences, tmp_path):
 
 def test_a_tokenizer_makes_the_tokens(tmp_path):
     tokenizers = pytest.importorskip("tokenizers")
-    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0, "new": 1, "york": 2}, unk_token="[UNK]"))
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0, "new": 1, "york": 2}, unk_token="[UNK]"))  # noqa: S106
     made.pre_tokenizer = tokenizers.pre_tokenizers.Punctuation("removed")
     made.save(str(tmp_path / "tokenizer.json"))
     (tmp_path / "t").write_text("new-york\nyork-x-york\n\n")

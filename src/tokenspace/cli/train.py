@@ -71,10 +71,10 @@ def text_options(function: Function) -> Function:
         click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use.  [default: the CPUs at hand]"),
         click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Of everything drawn."),
         click.option("--keep-bytes", is_flag=True, help="Keep words that are not UTF-8 as the bytes they are; else they are refused."),
-        click.option("--max-vocabulary", type=click.IntRange(min=1), metavar="N", help="At most so many words, the most frequent ones."),
-        click.option("--min-count", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Rarer words are left out."),
+        click.option("--max-vocabulary", type=click.IntRange(min=1), metavar="N", help="At most so many words, the most frequent."),
+        click.option("--min-count", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Leaves rarer words out."),
         click.option("--tokenizer", metavar="FILE", help="A Hugging Face tokenizer.json.  [default: words between blanks]"),
-        click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The table; its ending names the format."),
+        click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The table; its ending is its format."),
         click.option(
             "--text", "texts", required=True, multiple=True, metavar="FILE",
             help='Text, a sentence a line, plain, gz or zst; "-" reads standard input.  [repeatable]',

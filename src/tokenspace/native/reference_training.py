@@ -9,6 +9,8 @@ import numpy as np
 from tokenspace.native.reference_tiles import fused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from tokenspace.native.training import Task
@@ -135,7 +137,7 @@ def ask(task: Task, step: Step, word: int, following: list[int], rate: np.float3
         following[i] = drawn(task, chance)
 
 
-def sentences(task: Task, ids: NDArray[np.int32], part: tuple[int, int], chance: Chance) -> list[int]:
+def sentences(task: Task, ids: NDArray[np.int32], part: tuple[int, int], chance: Chance) -> Iterator[list[int]]:
     """Yield the sentences of a part, without the words that chance leaves out."""
     at, end = part
     while at < end:
@@ -171,9 +173,7 @@ def train_part(
     tally[1], tally[2] = np.nan if step.broken else step.mantissa, step.exponent
 
 
-def in_window(
-    task: Task, step: Step, word: int, near: list[int], following: list[int], rate: np.float32, chance: Chance
-) -> int:
+def in_window(task: Task, step: Step, word: int, near: list[int], following: list[int], rate: np.float32, chance: Chance) -> int:
     """Ask about a word, given each of its neighbours; return the pairs."""
     near = [other for other in near if word >= task.free[1] or other >= task.free[0]]
     if near:

@@ -35,7 +35,7 @@ def word_ids(text: bytes, kinds: NDArray[np.uint8], longest: int, numbers: dict[
 
 
 def word_renumber(ids: NDArray[np.int32], numbers: NDArray[np.int32], inside: int) -> tuple[NDArray[np.int32], int]:
-    """Return the final numbers of ids, without those of negative number and without breaks after nothing; and whether the last is a word's."""
+    """Return the final numbers of ids, without negative ones and breaks after nothing, and whether the last is a word's."""
     final = np.where(ids < 0, -1, numbers[ids] if len(numbers) else -1)
     final = final[(ids < 0) | (final >= 0)]
     before = np.concatenate([[inside - 1], final[:-1]])

@@ -65,7 +65,7 @@ class WordCounts:
         return self.data[: self.offsets[n]], self.offsets[: n + 1], self.counted[:n]
 
     def ids(self, text: bytes) -> NDArray[np.int32]:
-        """Number and count the words of a text.
+        """Return the numbers of a text's words, and count them.
 
         Parameters
         ----------

@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,11 +35,14 @@ __all__ = ["Corpus", "read_corpus"]
 PASSED = 1 << 20
 """Ids renumbered at a time, 4 MB."""
 
+TEXT = "the text"
+"""What errors name where a word has no file: its bytes may have come from any of them."""
+
 CHUNK = 4096
 """Ids looked through at a time for the end of a sentence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corpus:
     """Text as ids, mapped from a file that is gone when nobody uses it any more.
 
@@ -88,7 +92,7 @@ class Corpus:
                     cut = start + int(breaks[0]) + 1
                     break
             cuts.append(cut if len(self.ids) - cut > size // 2 else len(self.ids))
-        return list(zip(cuts[:-1], cuts[1:], strict=True))
+        return list(pairwise(cuts))
 
     def release(self, start: int, end: int) -> None:
         """Give the memory back that holds ids start..end, where the system can be told; the next use reads them from the file again."""
@@ -217,7 +221,7 @@ class _Subwords:
             raise MissingExtraError(message, hint="pip install 'tokenspace[transformers]'") from None
         try:
             self.tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the package raises Exception itself
             message = f"no tokenizer could be read from {path}: {error!s:.120}"
             raise TableNotFoundError(message, hint="name the tokenizer.json of a model folder") from None
         self.tokenizer.no_truncation()
@@ -233,7 +237,8 @@ class _Subwords:
             lines = piece.decode("utf-8").split("\n")
         except UnicodeDecodeError as error:
             seen = piece[error.start : error.start + 8]
-            raise EncodingError("the text", f"expected UTF-8, seen {seen!r}", hint="a tokenizer needs letters") from None
+            problem = f"expected UTF-8, seen {seen!r}"
+            raise EncodingError(TEXT, problem, hint="a tokenizer needs letters") from None
         found: list[int] = []
         for number, line in enumerate(self.tokenizer.encode_batch_fast(lines, add_special_tokens=False)):
             found += line.ids
@@ -276,8 +281,8 @@ def _number(pieces: Iterator[bytes], counters: Sequence[Any], ids: IO[bytes]) ->
 
 def _write(ids: IO[bytes], found: NDArray[np.int32]) -> None:
     try:
-        view = memoryview(np.ascontiguousarray(found)).cast("B") if len(found) else memoryview(b"")
-        while len(view):
+        view = memoryview(found.tobytes())
+        while view.nbytes:
             view = view[ids.write(view) :]
     except OSError as error:
         message = f"the text's ids cannot be written to {tempfile.gettempdir()}: {error.strerror or error}"
@@ -330,7 +335,7 @@ def _check_utf8(words: list[bytes]) -> None:
             except UnicodeDecodeError:
                 problem = f"expected UTF-8, seen the word {word[:40]!r}"
                 hint = 'is it text? its bytes are kept with errors="surrogateescape" (--keep-bytes)'
-                raise EncodingError("the text", problem, hint=hint) from None
+                raise EncodingError(TEXT, problem, hint=hint) from None
 
 
 def _renumber(ids: IO[bytes], numbered: list[tuple[int, int]], maps: list[NDArray[np.int32]]) -> int:

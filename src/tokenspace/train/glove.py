@@ -21,10 +21,10 @@ from tokenspace.train import growing
 from tokenspace.train.cooccurrence import count_cooccurrences
 from tokenspace.train.corpus import read_corpus
 from tokenspace.train.glove_plan import glove_plan_of
+from tokenspace.train.hogwild import Keeper, Trained
 from tokenspace.train.model import Model, TrainedTable, open_model, table_of
 from tokenspace.train.running import Progress
 from tokenspace.train.waves import Descent, Waves
-from tokenspace.train.word2vec import Keeper, Trained
 
 if TYPE_CHECKING:
     import os

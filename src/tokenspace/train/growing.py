@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tokenspace import formats
 from tokenspace.errors import ArgumentError, HeaderError, TableNotFoundError
 from tokenspace.native.training import context_sums
 from tokenspace.table import EmbeddingTable
-from tokenspace.train.model import Model, open_model
+from tokenspace.train.model import Model, TrainedTable, open_model
 
 if TYPE_CHECKING:
     import os
@@ -97,11 +98,9 @@ def source_of(extend: Model | EmbeddingTable | str | os.PathLike[str]) -> Source
         try:
             source = open_model(extend)
         except (HeaderError, TableNotFoundError):
-            from tokenspace import formats  # noqa: PLC0415 - a table without its second matrix
-
             source = formats.open(extend)
     if isinstance(source, EmbeddingTable):
-        source = getattr(source, "model", source)
+        source = getattr(source, "model", source)  # a TrainedTable's
     if isinstance(source, EmbeddingTable):
         rows = np.ascontiguousarray(source.matrix, dtype=np.float32)
         return Source(source.vocabulary, rows, rows, None, None)

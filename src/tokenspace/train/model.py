@@ -6,7 +6,7 @@ import json
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -28,7 +28,7 @@ MEMORY = "memory."
 """Before the names of what a file has beside the five arrays of each model."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """What a training made, or has made so far.
 
@@ -47,7 +47,9 @@ class Model:
     settings : mapping
         What it was trained with.
     state : mapping
-        Where the training stands, if it is not done.
+        Where the training stands.
+    tallies : array of shape (p, 3), float64
+        What each of its parts so far came to: `tokenspace.native.training.train_part`.
     memory : mapping of str to array, float32
         What else it goes on from: the biases and squared gradients of GloVe.
     """
@@ -59,6 +61,7 @@ class Model:
     outputs: NDArray[np.float32]
     settings: Mapping[str, Any]
     state: Mapping[str, Any] = field(default_factory=dict)
+    tallies: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
     memory: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
@@ -123,6 +126,7 @@ class Model:
             "counts": self.counts,
             "tokens": self.vocabulary.data,
             "offsets": self.vocabulary.offsets,
+            "tallies": self.tallies,
             **{MEMORY + name: array for name, array in self.memory.items()},
         }
         header: dict[str, Any] = {
@@ -146,7 +150,7 @@ class Model:
             raise OutputError(message, hint="is the disk full? what was there is as it was") from None
 
 
-TYPES = {"float32": "F32", "int64": "I64", "uint8": "U8"}
+TYPES = {"float64": "F64", "float32": "F32", "int64": "I64", "uint8": "U8"}
 """safetensors' names of the element types."""
 
 
@@ -177,7 +181,7 @@ def table_of(model: Model, report: Any) -> TrainedTable:
     if not np.isfinite(rows).all():
         message = "the trained rows hold numbers that are not finite"
         raise NotFiniteError(message, hint="take a smaller learning rate")
-    table = TrainedTable.mapped(model.vocabulary, rows)
+    table = cast("TrainedTable", TrainedTable.mapped(model.vocabulary, rows))
     object.__setattr__(table, "model", model)
     object.__setattr__(table, "report", report)
     return table
@@ -210,10 +214,16 @@ def open_model(path: str | os.PathLike[str]) -> Model:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         vocabulary = Vocabulary.from_arrays(arrays["tokens"], arrays["offsets"])
         model = Model(
-            told[FORMAT], vocabulary, arrays["counts"], arrays["inputs"], arrays["outputs"], json.loads(told["settings"]),
-            json.loads(told["state"]),
-            {name.removeprefix(MEMORY): array for name, array in arrays.items() if name.startswith(MEMORY)},
-        )  # fmt: skip
+            name=told[FORMAT],
+            vocabulary=vocabulary,
+            counts=arrays["counts"],
+            inputs=arrays["inputs"],
+            outputs=arrays["outputs"],
+            settings=json.loads(told["settings"]),
+            state=json.loads(told["state"]),
+            tallies=arrays["tallies"],
+            memory={name.removeprefix(MEMORY): array for name, array in arrays.items() if name.startswith(MEMORY)},
+        )
         n, d, buckets = len(vocabulary), model.inputs.shape[1], Subwords.buckets(model.settings)
         if model.inputs.shape[0] != n + buckets or model.outputs.shape[1] != d or model.counts.shape != (n,):
             raise ValueError("its arrays do not fit together")  # noqa: EM101, TRY003, TRY301 - said below

@@ -86,7 +86,9 @@ class Plan:
         for name, (least, most) in bounds.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-                message = f"{name} must be {'at least ' + format(least, 'g') if most == math.inf else f'in {least:g}..{most:g}'}; seen {value!r}"
+                message = (
+                    f"{name} must be {'at least ' + format(least, 'g') if most == math.inf else f'in {least:g}..{most:g}'}; seen {value!r}"
+                )
                 raise ArgumentError(message)
             if name in ("dim", "window", "negative", "epochs", "seed") and value != int(value):
                 message = f"{name} must be a whole number; seen {value!r}"

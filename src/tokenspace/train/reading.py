@@ -9,7 +9,7 @@ import sys
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from tokenspace.errors import ArgumentError, ChecksumError, MissingExtraError, TableNotFoundError, TokenError, TruncatedFileError
 from tokenspace.native.words import LONGEST
@@ -138,7 +138,7 @@ class _Rejoined:
 
 def _gunzipped(file: _Rejoined, name: str) -> Iterator[bytes]:
     try:
-        with gzip.GzipFile(fileobj=file) as plain:  # type: ignore[arg-type] # it only reads
+        with gzip.GzipFile(fileobj=cast("IO[bytes]", file)) as plain:  # it only reads
             while block := plain.read(PIECE):
                 yield block
     except EOFError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -52,7 +53,7 @@ class Progress:
 
     def __str__(self) -> str:
         """Say it in one line."""
-        held = "" if self.held_out != self.held_out else f" (held out {self.held_out:.4f})"  # noqa: PLR0124 - NaN
+        held = "" if math.isnan(self.held_out) else f" (held out {self.held_out:.4f})"
         return (
             f"epoch {self.epoch} of {self.epochs}, {self.done / max(1, self.total):.1%}, {self.rate:,.0f} {self.unit}/s, "
             f"{self.left:,.0f} s left, alpha {self.alpha:.5f}, loss {self.loss:.4f}{held}"

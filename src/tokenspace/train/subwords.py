@@ -1,4 +1,4 @@
-"""Words made of pieces (fastText): a word's vector is the mean of its own row and those of its runs of letters, so unseen words have one."""
+"""Words made of pieces (fastText): a vector is the mean of the rows of a word's runs of letters, so that unseen words have one."""
 
 from __future__ import annotations
 
