@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -197,7 +198,7 @@ def test_one_of_the_two_matrices_may_be_the_table(vectors: str) -> None:
     np.testing.assert_array_equal(table.matrix, table.model.inputs if vectors == "word" else table.model.outputs)
 
 
-def test_early_stopping_gives_the_rows_of_the_best_epoch() -> None:
+def test_early_stopping_gives_the_rows_of_the_best_epoch(tmp_path: Path) -> None:
     text = sentences(count=60)
     table = train.glove(text, dim=30, epochs=200, held_out=0.3, patience=3, eta=0.5, x_max=1)
     report = table.report
@@ -206,6 +207,26 @@ def test_early_stopping_gives_the_rows_of_the_best_epoch() -> None:
     assert report.epochs == len(report.held_out) == best + 4 < 200
     again = train.glove(text, dim=30, epochs=best + 1, held_out=0.3, eta=0.5, x_max=1)
     assert bits(again) == bits(table)
+    calls = []
+
+    def watch(progress: train.Progress) -> None:
+        calls.append(progress)
+        if len(calls) == best + 3:  # the best epoch is over
+            raise KeyboardInterrupt
+
+    how: dict[str, Any] = {
+        "dim": 30,
+        "epochs": 200,
+        "held_out": 0.3,
+        "patience": 3,
+        "eta": 0.5,
+        "x_max": 1,
+        "checkpoint": tmp_path / "state",
+    }
+    assert train.glove(text, watch=watch, **how).report.ended == "stopped"
+    resumed = train.glove(text, resume=True, **how)
+    assert bits(resumed) == bits(table)
+    assert resumed.report.held_out == report.held_out
 
 
 @pytest.mark.parametrize("after", [1, 3, 5])
@@ -251,9 +272,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     assert done >= 1
     model = train.open_model(state)
     settings = {**model.settings, "epochs": done + 2}
-    train.Model("glove", model.vocabulary, model.counts, model.inputs, model.outputs, settings, model.state, model.memory).save(
-        state
-    )  # fewer epochs, so that the test ends
+    dataclasses.replace(model, settings=settings).save(state)  # fewer epochs, so that the test ends
     resumed = train.glove(text, dim=20, epochs=done + 2, checkpoint=state, resume=True)
     assert bits(resumed) == bits(train.glove(text, dim=20, epochs=done + 2))
 
@@ -292,6 +311,11 @@ def test_a_bare_table_grows_and_keeps_its_rows(tmp_path: Path) -> None:
         assert table.n > bare.n
     with pytest.raises(ArgumentError, match="no new word"):
         train.glove(sentences(), epochs=3, extend=bare)
+    other = train.skipgram(sentences(), dim=12, epochs=1, threads=1)
+    table = train.glove(text, epochs=3, extend=other)
+    np.testing.assert_array_equal(table.matrix[: other.n], other.matrix)
+    back = train.skipgram(text, epochs=1, extend=old, threads=1)
+    np.testing.assert_array_equal(back.matrix[: old.n], old.matrix)
 
 
 def test_a_model_is_kept_bit_for_bit(tmp_path: Path) -> None:

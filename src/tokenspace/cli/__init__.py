@@ -26,7 +26,7 @@ COMMANDS = {
     "convert": "Write a table in another format.",
     "index": "Code a table's rows, so that its searches read a quarter of the bytes.",
     "extend": "Give a model folder or a table new tokens.",
-    "train": "Train a table on text: word2vec and its kin.",
+    "train": "Train an embedding table on text.",
     "train-new": "Train the new rows of an extended model on plain text.",
     "diff": "Prove that nothing but new rows changed.",
     "apply": "Join new rows to the model or table they were made for.",

@@ -82,7 +82,7 @@ def glove(  # noqa: PLR0913 - what belongs to no plan
     init : "a-la-carte" or "random", default "a-la-carte"
         Where new rows start when extending.
     checkpoint : path, optional
-        A file to keep the state in, every ``every`` (60) seconds and at the end.
+        A file to keep the state in, every ``every`` (60) seconds and at the end; with `patience` a second one, .best.
     resume : bool, default False
         Go on from that file.
     watch : callable, optional
@@ -145,9 +145,10 @@ def glove(  # noqa: PLR0913 - what belongs to no plan
     run = Run(plan, corpus, fixed, count, reading)
     if old is not None:
         run.take_over(old, init)
-    if stand is not None:
-        run.take_up(stand, str(checkpoint))
-    return run.through(Keeper(Path(checkpoint), every) if checkpoint is not None else None, watch, began)
+    keeper = Keeper(Path(checkpoint), every) if checkpoint is not None else None
+    if stand is not None and keeper is not None:
+        run.take_up(stand, keeper)
+    return run.through(keeper, watch, began)
 
 
 class Run:
@@ -196,15 +197,14 @@ class Run:
         A table without its second matrix is the sum of two equal ones; its biases are those of independent words.
         """
         n = len(old.vocabulary)
-        half = old.rows if self.plan.vectors != "sum" else old.rows / 2
-        word, context = (old.inputs, old.outputs) if old.outputs is not None else (half, half)
-        self.row(0)[:n], self.row(2)[:n] = word, context
-        biases = old.memory.get("biases")
-        if biases is None:
+        if old.model is not None and old.model.name == "glove":
+            word, context = old.model.inputs, old.model.outputs
+            self.blocks[:n, [0, 2]] = old.model.memory["biases"][:, [0, 2]]
+        else:
+            word = context = old.rows if self.plan.vectors != "sum" else old.rows * np.float32(0.5)
             seen = np.maximum(self.corpus.counts, 0.5)
             self.blocks[:, 0] = self.blocks[:, 2] = np.log(seen) - 0.5 * np.log(seen.sum())
-        else:
-            self.blocks[:n, [0, 2]] = biases[:, [0, 2]]
+        self.row(0)[:n], self.row(2)[:n] = word, context
         if self.fixed:
             self.old = self.row(0)[:n].copy(), self.row(2)[:n].copy()
         if init == "a-la-carte" and len(self.blocks) > n:
@@ -222,7 +222,7 @@ class Run:
             training = self.waves.train(self.blocks, descent, self.threads, self.at, self.plan.epochs)
             for epoch, wave, cost, steps in training:
                 self._note(epoch, wave, cost, steps)
-                over = not self.at[1] and self._over()
+                over = not self.at[1] and self._over(keeper)
                 try:
                     if watch is not None:
                         watch(self.progress(epoch, first, time.monotonic() - start))
@@ -237,19 +237,26 @@ class Run:
                     keeper.write(self.model())
             training.close()
         seconds, cpu = time.monotonic() - began[0], time.process_time() - began[1]
-        if keeper and ended == "stopped":
-            keeper.write(self.model())
         if self.best is not None and ended != "stopped":
             self.blocks = self.best[1]
         model = self.model()
-        if keeper and ended != "stopped":
+        if keeper:
             keeper.write(model)
         done = (self.at[0] * len(self.waves) + self.at[1] - first) / len(self.waves)
         report = Trained(
-            "glove", len(self.corpus.vocabulary), self.corpus.seen, self.at[0], self.plan.epochs, ended,
-            (*self.losses, *([self.cost / self.steps] if self.steps else [])), tuple(self.held), seconds, cpu,
-            done * self.corpus.seen / max(seconds, 1e-9), self.proofs(),
-        )  # fmt: skip
+            model="glove",
+            tokens=len(self.corpus.vocabulary),
+            words=self.corpus.seen,
+            epochs=self.at[0],
+            wanted=self.plan.epochs,
+            ended=ended,
+            losses=(*self.losses, *([self.cost / self.steps] if self.steps else [])),
+            held_out=tuple(self.held),
+            seconds=seconds,
+            cpu_seconds=cpu,
+            rate=done * self.corpus.seen / max(seconds, 1e-9),
+            proofs=self.proofs(),
+        )
         return table_of(model, report)
 
     def _note(self, epoch: int, wave: int, cost: float, steps: int) -> None:
@@ -280,12 +287,14 @@ class Run:
         twice = int(np.count_nonzero(records.pairs[:, 0] != records.pairs[:, 1])) if self.plan.symmetric else 0
         return kernels.cost(records, self.blocks, symmetric=self.plan.symmetric) / (len(records.pairs) + twice)
 
-    def _over(self) -> bool:
+    def _over(self, keeper: Keeper | None) -> bool:
         """Whether the loss on the pairs held out fell too long ago; the rows of the best epoch are kept for then."""
         if self.plan.patience is None:
             return False
         if self.best is None or self.held[-1] < self.best[0]:
             self.best = self.held[-1], self.blocks.copy()
+            if keeper:
+                keeper.write(self.model(), keeper.best)
         return self.at[0] < self.plan.epochs and len(self.held) - 1 - int(np.argmin(self.held)) >= self.plan.patience
 
     def progress(self, epoch: int, first: int, seconds: float) -> Progress:
@@ -318,9 +327,15 @@ class Run:
         }
         memory = {"biases": self.blocks[:, :4], "input_squares": self.row(1), "output_squares": self.row(3)}
         return Model(
-            "glove", self.corpus.vocabulary, self.corpus.counts, np.ascontiguousarray(self.row(0)), np.ascontiguousarray(self.row(2)),
-            self.plan.settings(), state, {name: np.ascontiguousarray(array) for name, array in memory.items()},
-        )  # fmt: skip
+            name="glove",
+            vocabulary=self.corpus.vocabulary,
+            counts=self.corpus.counts,
+            inputs=np.ascontiguousarray(self.row(0)),
+            outputs=np.ascontiguousarray(self.row(2)),
+            settings=self.plan.settings(),
+            state=state,
+            memory={name: np.ascontiguousarray(array) for name, array in memory.items()},
+        )
 
     def fingerprint(self) -> str:
         """Return what stands for the text, its pairs and vocabulary: a training goes on only with the same."""
@@ -329,7 +344,7 @@ class Run:
         told.update(self.waves.counts.ends.tobytes())
         return told.hexdigest()
 
-    def take_up(self, stand: Model, path: str) -> None:
+    def take_up(self, stand: Model, keeper: Keeper) -> None:
         """Go on from where a training was stopped.
 
         Raises
@@ -337,7 +352,7 @@ class Run:
         ArgumentError
             If it was another training: another text, or other settings.
         """
-        now, then = self.plan.settings(), dict(stand.settings)
+        path, now, then = keeper.path, self.plan.settings(), dict(stand.settings)
         differing = next((name for name in now if name != "memory" and now[name] != then.get(name)), None)
         if differing is not None:
             message = f"the training in {path} had {differing} {then.get(differing)!r}; seen {now[differing]!r}"
@@ -345,12 +360,20 @@ class Run:
         if stand.state.get("text") != self.fingerprint():
             message = f"the training in {path} had another text"
             raise ArgumentError(message, hint="give the same text, or start anew without resume (--resume)")
-        self.row(0)[:], self.row(2)[:] = stand.inputs, stand.outputs
-        self.row(1)[:], self.row(3)[:] = stand.memory["input_squares"], stand.memory["output_squares"]
-        self.blocks[:, :4] = stand.memory["biases"]
+        self._put(stand)
         self.at = int(stand.state["epoch"]), int(stand.state["wave"])
         self.cost, self.steps = float(stand.state["cost"]), int(stand.state["steps"])
         self.losses, self.held = list(stand.state["losses"]), list(stand.state["held"])
+        if self.plan.patience is not None and self.held:
+            self._put(open_model(keeper.best))
+            self.best = min(self.held), self.blocks.copy()
+            self._put(stand)
+
+    def _put(self, model: Model) -> None:
+        """Take a model's numbers."""
+        self.row(0)[:], self.row(2)[:] = model.inputs, model.outputs
+        self.row(1)[:], self.row(3)[:] = model.memory["input_squares"], model.memory["output_squares"]
+        self.blocks[:, :4] = model.memory["biases"]
 
 
 class _Interrupt:

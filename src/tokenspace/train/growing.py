@@ -11,11 +11,10 @@ from tokenspace import formats
 from tokenspace.errors import ArgumentError, HeaderError, TableNotFoundError
 from tokenspace.native.training import context_sums
 from tokenspace.table import EmbeddingTable
-from tokenspace.train.model import Model, TrainedTable, open_model
+from tokenspace.train.model import Model, open_model
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -66,22 +65,13 @@ class Source:
     vocabulary : Vocabulary
     rows : array of shape (n, d), float32
         The table's.
-    inputs : array of shape (n + b, d), float32
-    outputs : array of shape (o, d), float32, or None
-        None for a table that is known without its second matrix.
     model : Model or None
+        None for a table that is known without its second matrix.
     """
 
     vocabulary: Vocabulary
     rows: NDArray[np.float32]
-    inputs: NDArray[np.float32]
-    outputs: NDArray[np.float32] | None
     model: Model | None
-
-    @property
-    def memory(self) -> Mapping[str, NDArray[np.float32]]:
-        """What else the model goes on from; empty for a table."""
-        return self.model.memory if self.model is not None else {}
 
 
 def source_of(extend: Model | EmbeddingTable | str | os.PathLike[str]) -> Source:
@@ -103,8 +93,8 @@ def source_of(extend: Model | EmbeddingTable | str | os.PathLike[str]) -> Source
         source = getattr(source, "model", source)  # a TrainedTable's
     if isinstance(source, EmbeddingTable):
         rows = np.ascontiguousarray(source.matrix, dtype=np.float32)
-        return Source(source.vocabulary, rows, rows, None, None)
-    return Source(source.vocabulary, source.rows(), source.inputs, source.outputs, source)
+        return Source(source.vocabulary, rows, None)
+    return Source(source.vocabulary, source.rows(), source)
 
 
 def check_choices(rows: str, init: str) -> None:
@@ -135,7 +125,7 @@ def old_of(extend: Model | EmbeddingTable | str | os.PathLike[str], plan: Plan, 
         raise ArgumentError(message, hint="leave maxn out and take loss='ns'")
     source = source_of(extend)
     model = source.model
-    if model is None:
+    if model is None or model.name == "glove":  # whose second matrix is none of word2vec's
         return Old(source.vocabulary, source.rows, None, rows, init)
     if model.subwords is not None or len(model.outputs) != len(model.vocabulary):
         message = "the model to extend was trained with pieces of words or hierarchical softmax: its rows are not one a word"
