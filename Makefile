@@ -11,7 +11,7 @@ BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PARTS   := pyproject.toml constraints.txt build_native.py $(wildcard src/tokenspace/native/*.[ch])
 
-.PHONY: tour test lint native bench clean
+.PHONY: tour test lint native docs bench clean
 
 tour: $(VENV)/tour.stamp        ## GloVe's 400,000 words: look up, measure, find neighbours, add a word, draw
 	$(BIN)/tokenspace tour
@@ -27,11 +27,16 @@ lint: $(VENV)/lint.stamp        ## style, format, types
 native: $(BIN)/python           ## compile the kernels again
 	$(INSTALL) --no-deps --editable .
 
+docs: $(VENV)/docs.stamp        ## the documentation's site, in site/, its links checked
+	$(BIN)/python docs/generate.py
+	$(BIN)/zensical build --clean --strict
+	$(BIN)/python docs/check_links.py site
+
 bench: $(VENV)/bench.stamp       ## `make bench CASE=extension` against its rivals; ARGS='--size 30522x384' for less
 	$(BIN)/python bench/run.py $(CASE) $(ARGS)
 
 clean:
-	rm -rf $(VENV) dist .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) dist site .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	rm -f src/tokenspace/native/libtokenspace-*
 
 $(VENV)/tour.stamp: $(PARTS) | $(BIN)/python
@@ -44,6 +49,10 @@ $(VENV)/test$(if $(TORCH),,-light).stamp: $(PARTS) | $(BIN)/python
 
 $(VENV)/lint.stamp: $(PARTS) | $(BIN)/python
 	$(INSTALL) --editable '.[lint]'
+	@touch $@
+
+$(VENV)/docs.stamp: $(PARTS) | $(BIN)/python
+	$(INSTALL) --editable '.[docs]'
 	@touch $@
 
 $(VENV)/bench.stamp: $(PARTS) bench/requirements.txt | $(BIN)/python

@@ -31,6 +31,7 @@ COMMANDS = {
     "diff": "Prove that nothing but new rows changed.",
     "apply": "Join new rows to the model or table they were made for.",
     "recall": "Tell which share of the nearest tokens approximate search finds.",
+    "practice": "Answer the lecture's exercises on fresh numbers.",
     "doctor": "Show versions, kernels, folders and tables of this installation.",
 }
 """Name and summary of each command, in the order of --help; the modules of the same names are imported only when called."""
