@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 UNIT = 1 << 31
 """What a weight of 1 is at least counted as, where no smaller number has every distance as a divisor (from a window of 23 on)."""
 
-BLOCK = 1 << 19
-"""Entries a thread has in its hands at a time: 10 MB."""
+BLOCK = 1 << 18
+"""Entries a thread has in its hands at a time: 5 MB."""
 
 A_TOKEN = 16
 """Bytes that a chunk takes for each of its tokens: its id, its place, and as much again for what is gathered."""

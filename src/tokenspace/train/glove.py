@@ -86,7 +86,7 @@ def glove(  # noqa: PLR0913 - what belongs to no plan
     resume : bool, default False
         Go on from that file.
     watch : callable, optional
-        Called as ``watch(progress)`` after each wave of a million pairs; ``reading`` as ``reading(what, done, total)`` before.
+        Called as ``watch(progress)`` after each wave of half a million pairs; ``reading`` as ``reading(what, done, total)`` before.
     **options
         dim, window, symmetric, distance_weighting, x_max, alpha, eta, grad_clip, epochs, vectors, memory, seed, held_out, patience: see
         `tokenspace.train.glove_plan.GlovePlan`.
@@ -111,7 +111,7 @@ def glove(  # noqa: PLR0913 - what belongs to no plan
     The same bits for the same text, options and seed, for any number of threads, on every machine, with or without a stop between.
     Ctrl-C ends the training after the wave under way: the table is usable, and `checkpoint` can be resumed.
 
-    Memory: 16 bytes a number of each row (two matrices and their squared gradients), 32 MB of pairs, and `memory` while counting; the
+    Memory: 16 bytes a number of each row (two matrices and their squared gradients), 4 for the table, 30 MB of pairs, and `memory` while counting; the
     counts lie in a temporary file (``TMPDIR``), 8 bytes a pair. They are trained in an order that is new in each epoch, without a file of
     shuffled pairs. The vice: the counts of words beyond the first thousands are few and noisy, and the window of 15 makes pairs of words
     that only share a topic.
@@ -315,7 +315,7 @@ class Run:
         return tuple(extension.proof(before, self.row(which)).require() for which, before in zip((0, 2), self.old, strict=True))
 
     def model(self) -> Model:
-        """Return what there is, with what is needed to go on."""
+        """Return what there is, with what is needed to go on; its arrays are views of the words' numbers."""
         state = {
             "epoch": self.at[0],
             "wave": self.at[1],
@@ -330,11 +330,11 @@ class Run:
             name="glove",
             vocabulary=self.corpus.vocabulary,
             counts=self.corpus.counts,
-            inputs=np.ascontiguousarray(self.row(0)),
-            outputs=np.ascontiguousarray(self.row(2)),
+            inputs=self.row(0),
+            outputs=self.row(2),
             settings=self.plan.settings(),
             state=state,
-            memory={name: np.ascontiguousarray(array) for name, array in memory.items()},
+            memory=memory,
         )
 
     def fingerprint(self) -> str:

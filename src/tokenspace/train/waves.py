@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 SEGMENT = 512
 """Entries of the counts that stay together until they are mixed: one read of 4 kB."""
 
-WAVE = 1 << 20
-"""Entries of a wave, 16 MB; two waves are held at a time. Fewer mix less, more need more memory."""
+WAVE = 1 << 19
+"""Entries of a wave, 8 MB; two waves are held at a time. Fewer mix less, more need more memory."""
 
 STRIPES = 32
 """Groups of words in a wave. Half as many threads can work at a time."""
