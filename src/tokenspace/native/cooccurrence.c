@@ -8,6 +8,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+enum { AHEAD = 12 }; /* places fetched ahead: they lie anywhere in the text */
+
 typedef struct {
     int64_t *sums;         /* n cells, all 0 between rows */
     uint64_t *bits, *tops; /* one bit a cell, one bit a word of bits; all 0 between rows */
@@ -79,6 +81,12 @@ int64_t ts_cooccurrence_rows(const int32_t *ids, int64_t n_ids, int64_t begin, c
         int64_t most = symmetric ? i : n - 1, least = !symmetric && i < fixed ? fixed : 0;
         for (int64_t at = starts[i - first]; at < starts[i - first + 1]; at++) {
             int64_t p = begin + places[at];
+            if (at + AHEAD < starts[last - first]) {
+                const int32_t *there = ids + begin + places[at + AHEAD];
+                __builtin_prefetch(there - 15);
+                __builtin_prefetch(there);
+                __builtin_prefetch(there + 15);
+            }
             int64_t right = n_ids - 1 - p < window ? n_ids - 1 - p : window;
             for (int64_t distance = 1; distance <= right && ids[p + distance] >= 0; distance++) {
                 int64_t j = ids[p + distance];
