@@ -256,6 +256,18 @@ def test_the_command_prints_lines_or_json(opened: ts.EmbeddingTable, tmp_path: P
     assert document["pairs"][0]["spearman"]["value"] == float(rows[1][2])
 
 
+def test_on_a_terminal_the_command_says_it_in_lines(opened: ts.EmbeddingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tokenspace.cli.output.on_terminal", lambda: True)
+    questions = tmp_path / "q.txt"
+    questions.write_text(": first\nw1 w2 w3 w4\n")
+    shown = CliRunner().invoke(main, ["evaluate", "--analogies", str(questions), "--sections", "--method", "3CosAdd"]).output
+    assert "q by 3CosAdd: 0.0 [0.0, 79.3] %, 1 of 1 questions" in shown
+    assert "first" in shown
+    both = CliRunner().invoke(main, ["evaluate", "--against", "other"]).output
+    assert "100.0 [100.0, 100.0] % are the same" in both
+    assert "orthogonal" in both
+
+
 def test_the_command_compares_two_tables(opened: ts.EmbeddingTable) -> None:
     document = json.loads(CliRunner().invoke(main, ["evaluate", "--against", "other", "--json", "-k", "3"]).stdout)
     assert document["overlap"] == 1

@@ -69,6 +69,12 @@ def command(name: str | None, table: str, *, against: str | None, k: int, as_jso
     )
     if as_json:
         output.write_json({"table": name, **_document(done)})
+    elif output.on_terminal():
+        click.echo(done)
+        for answered in done.analogies if options["sections"] else ():
+            click.echo(output.bold(f"\n{answered.name} by {answered.method}"))
+            for part in answered.sections:
+                click.echo(f"{output.printable(part.name)[:32]:32} {part.accuracy} %, {len(part.correct)} right")
     else:
         output.write_lines(("set", "score", "value", "low", "high", "used", "total"), _rows(done, sections=options["sections"]))
     for pairs in done.pairs:
@@ -163,5 +169,9 @@ def _compare(name: str, against: str, k: int, *, threads: int | None, as_json: b
         output.note(f"rows of {table.d} and {other.d} numbers cannot be laid on one another")
     if as_json:
         output.write_json(document)
+    elif output.on_terminal():
+        click.echo(overlap)
+        if table.d == other.d:
+            click.echo(found)
     else:
         output.write_lines(("quantity", "value"), document.items())
