@@ -112,9 +112,9 @@ def glove(  # noqa: PLR0913 - what belongs to no plan
     Ctrl-C ends the training after the wave under way: the table is usable, and `checkpoint` can be resumed.
 
     Memory: 16 bytes a number of each row (two matrices and their squared gradients), 4 for the table, 30 MB of pairs, and `memory`
-    while counting; the counts lie in a temporary file (``TMPDIR``), 8 bytes a pair. They are trained in an order that is new in each epoch, without a file of
-    shuffled pairs. The vice: the counts of words beyond the first thousands are few and noisy, and the window of 15 makes pairs of words
-    that only share a topic.
+    while counting; the counts lie in a temporary file (``TMPDIR``), 8 bytes a pair. They are trained in an order that is new in each
+    epoch, without a file of shuffled pairs. The vice: the counts of words beyond the first thousands are few and noisy, and the window of
+    15 makes pairs of words that only share a topic.
 
     References
     ----------
