@@ -135,6 +135,16 @@ def test_bytes_that_are_no_text_are_refused_or_kept_as_asked(tmp_path):
     assert corpus.tokens == len(junk.split())
 
 
+def test_marks_at_the_beginning_of_a_file_are_no_part_of_its_first_word(tmp_path):
+    (tmp_path / "t").write_text("one two one", encoding="utf-8-sig")
+    assert list(read_corpus(tmp_path / "t", min_count=1).vocabulary) == ["one", "two"]
+    (tmp_path / "t").write_text("one two one", encoding="utf-16")
+    with pytest.raises(EncodingError, match="mark of another encoding"):
+        read_corpus(tmp_path / "t", min_count=1)
+    with pytest.raises(ArgumentError, match="is a folder"):
+        read_corpus(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["", " \n\t\n", []])
 def test_an_empty_text_is_refused(text, tmp_path):
     (tmp_path / "t").write_text(text or "")

@@ -107,6 +107,22 @@ def test_a_training_that_was_stopped_and_resumed_is_the_unbroken_one_bit_for_bit
         ts.train.skipgram(TEXT[:-1], resume=True, **options)
 
 
+def test_a_stop_while_the_held_out_text_is_measured_loses_nothing(tmp_path, monkeypatch):
+    from tokenspace.train import hogwild
+
+    options = SMALL | {"threads": 1, "checkpoint": tmp_path / "state", "held_out": 0.1}
+    whole = ts.train.skipgram(TEXT, **options)
+
+    def stopping(_run):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hogwild.Run, "measure", stopping)
+        assert ts.train.skipgram(TEXT, **options).report.ended == "stopped"
+    ended = ts.train.skipgram(TEXT, resume=True, **options)
+    assert (ended.matrix.tobytes(), ended.report.held_out) == (whole.matrix.tobytes(), whole.report.held_out)
+
+
 def test_a_killed_run_resumes_from_its_last_checkpoint(tmp_path):
     text = tmp_path / "text"
     text.write_text("\n".join(" ".join(sentence) for sentence in TEXT * 5))
@@ -184,7 +200,7 @@ def test_options_outside_are_refused_by_name(options, message):
         ts.train.skipgram(**{"text": TEXT, "min_count": 1} | options)
 
 
-def test_training_ends_early_when_the_held_out_loss_falls_no_more():
+def test_training_ends_early_when_the_held_out_loss_falls_no_more(tmp_path):
     chance = np.random.default_rng(0)
     noise = [[f"w{number}" for number in chance.integers(0, 200, 8)] for _ in range(900)]
     options = {"dim": 32, "epochs": 30, "min_count": 1, "alpha": 0.25, "sample": 0, "held_out": 0.2, "threads": 1}
@@ -196,6 +212,9 @@ def test_training_ends_early_when_the_held_out_loss_falls_no_more():
     sooner = ts.train.skipgram(noise, patience=1, **options)
     assert sooner.report.epochs == table.report.epochs - 1
     assert sooner.matrix.tobytes() == table.matrix.tobytes()  # those of the best epoch
+    ts.train.skipgram(noise, patience=1, checkpoint=tmp_path / "state", **options)
+    again = ts.train.skipgram(noise, patience=1, checkpoint=tmp_path / "state", resume=True, **options)
+    assert (again.report.held_out, again.matrix.tobytes()) == (sooner.report.held_out, sooner.matrix.tobytes())
 
 
 def test_only_the_new_words_rows_of_both_matrices_move():
@@ -230,6 +249,15 @@ def test_a_table_without_its_second_matrix_grows_too(tmp_path):
     assert table.matrix[: old.n].tobytes() == old.matrix.tobytes()
     assert len(table.report.proofs) == 1
     assert table.model.outputs.any(axis=1).sum() > 1
+
+
+def test_growth_without_a_new_word_and_of_float64_rows_is_refused():
+    old = ts.train.skipgram(TEXT, threads=1, **SMALL)
+    with pytest.raises(ArgumentError, match="no new word"):
+        ts.train.skipgram(TEXT, extend=old, **SMALL)
+    assert ts.train.skipgram(TEXT, extend=old, rows="all", **SMALL).shape == old.shape
+    with pytest.raises(ArgumentError, match="float64"):
+        ts.train.skipgram(TEXT, extend=ts.EmbeddingTable(old.vocabulary, old.matrix.astype(np.float64)), **SMALL)
 
 
 @pytest.mark.parametrize("options", [{"loss": "hs"}, {"minn": 2, "maxn": 3}, {"rows": "some"}, {"init": "mean"}])

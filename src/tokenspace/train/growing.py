@@ -81,6 +81,8 @@ def source_of(extend: Model | EmbeddingTable | str | os.PathLike[str]) -> Source
     ------
     TableNotFoundError, FileContentError
         If it cannot be opened.
+    ArgumentError
+        If it is a table of float64.
     """
     if isinstance(extend, (Model, EmbeddingTable)):
         source = extend
@@ -92,6 +94,9 @@ def source_of(extend: Model | EmbeddingTable | str | os.PathLike[str]) -> Source
     if isinstance(source, EmbeddingTable):
         source = getattr(source, "model", source)  # a TrainedTable's
     if isinstance(source, EmbeddingTable):
+        if source.dtype == np.float64:
+            message = "training computes in float32, in which the rows of a float64 table would not stay what they are"
+            raise ArgumentError(message, hint="convert it first: tokenspace convert A B --dtype float32")
         rows = np.ascontiguousarray(source.matrix, dtype=np.float32)
         return Source(source.vocabulary, rows, None)
     return Source(source.vocabulary, source.rows(), source)
@@ -134,8 +139,17 @@ def old_of(extend: Model | EmbeddingTable | str | os.PathLike[str], plan: Plan, 
 
 
 def take_over(old: Old, inputs: NDArray[np.float32], outputs: NDArray[np.float32], corpus: Corpus, plan: Plan) -> tuple[int, int]:
-    """Put the old rows into the new matrices and start the new ones; return the first row of each matrix that is to move."""
+    """Put the old rows into the new matrices and start the new ones; return the first row of each matrix that is to move.
+
+    Raises
+    ------
+    ArgumentError
+        If only new rows are to move and the text has no new word.
+    """
     n, d = old.inputs.shape
+    if old.rows == "new" and len(corpus.vocabulary) == n:
+        message = "the text has no new word that stands in it often enough, and only new words' rows are to be trained"
+        raise ArgumentError(message, hint="lower min_count (--min-count), or let all rows train: rows='all' (--rows all)")
     inputs[:n, :d] = old.inputs
     if old.outputs is not None:
         outputs[:n, :d] = old.outputs

@@ -197,7 +197,10 @@ class Run:
             chain = state_of(self.plan.seed, 2, number)
             train_part(self.task, self.corpus.ids, self.measured[number], chain, 0.0, tallies[number])
 
-        run_parts(one, 0, len(tallies), threads=self.threads, tick=lambda _: None)
+        try:
+            run_parts(one, 0, len(tallies), threads=self.threads, tick=lambda _: None)
+        except Stopped:  # its parts are not those of the training
+            raise KeyboardInterrupt from None
         return mean_loss(tallies)
 
     def through(self, keeper: Keeper | None, watch: Callable[[Progress], None] | None) -> TrainedTable:
@@ -238,26 +241,26 @@ class Run:
 
     def _epochs(self, keeper: Keeper | None, tick: Callable[[int], None]) -> str:
         """Train epoch by epoch, measure and keep the state between; return how it ended."""
-        while self.at < len(self.tallies):
-            last = (self.at // len(self.parts) + 1) * len(self.parts)
-            self.at = run_parts(self.work, self.at, last, threads=self.threads, tick=tick, until=keeper.due if keeper else math.inf)
-            if self.at == last and self.measured:
-                self.held.append(self.measure())
-                if self._over(keeper):
-                    return "held-out loss"
+        while True:
+            epoch, place = divmod(self.at, len(self.parts))
+            if self.measured and not place and len(self.held) < epoch:
+                self._measure_epoch(keeper)
+            if self.plan.patience and self.held and len(self.held) - 1 - int(np.argmin(self.held)) >= self.plan.patience:
+                return "held-out loss"
+            if self.at == len(self.tallies):
+                return "done"
+            last, until = (epoch + 1) * len(self.parts), keeper.due if keeper else math.inf
+            self.at = run_parts(self.work, self.at, last, threads=self.threads, tick=tick, until=until)
             if keeper and time.monotonic() > keeper.due and self.at < len(self.tallies):
                 keeper.write(self.model())
-        return "done"
 
-    def _over(self, keeper: Keeper | None) -> bool:
-        """Whether the loss on the text held out fell too long ago; the rows of the best epoch are kept for then."""
-        if self.plan.patience is None:
-            return False
-        if self.best is None or self.held[-1] < self.best[0]:
+    def _measure_epoch(self, keeper: Keeper | None) -> None:
+        """Measure on the text held out; where patience asks for it, keep the rows of the best epoch."""
+        self.held.append(self.measure())
+        if self.plan.patience and (self.best is None or self.held[-1] < self.best[0]):
             self.best = self.held[-1], self.inputs.copy(), self.outputs.copy()
             if keeper:
                 keeper.write(self.model(), keeper.best)
-        return len(self.held) - 1 - int(np.argmin(self.held)) >= self.plan.patience
 
     def words(self, part: int) -> int:
         """Return the words of the text up to a part, those left out for being rare among them."""

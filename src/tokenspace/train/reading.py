@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import importlib
 import os
@@ -11,7 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from tokenspace.errors import ArgumentError, ChecksumError, MissingExtraError, TableNotFoundError, TokenError, TruncatedFileError
+from tokenspace.errors import (
+    ArgumentError,
+    ChecksumError,
+    EncodingError,
+    MissingExtraError,
+    TableNotFoundError,
+    TokenError,
+    TruncatedFileError,
+)
 from tokenspace.native.words import LONGEST
 
 if TYPE_CHECKING:
@@ -44,8 +53,10 @@ def file_pieces(
 
     Raises
     ------
-    TableNotFoundError
-        If there is no such file.
+    TableNotFoundError, ArgumentError
+        If there is no such file, or it is a folder.
+    EncodingError
+        If it begins with the mark of UTF-16 or UTF-32.
     TruncatedFileError, ChecksumError
         If a compressed file ends too early or is damaged.
     MissingExtraError
@@ -57,11 +68,14 @@ def file_pieces(
             message = f"no such file: {name}"
             hint = "a text that is in memory is given as lists of tokens: [line.split() for line in lines]"
             raise TableNotFoundError(message, hint=hint)
+        if str(name) != "-" and Path(name).is_dir():
+            message = f"{name} is a folder; a text is a file"
+            raise ArgumentError(message, hint="name the files in it")
     total = sum(Path(name).stat().st_size for name in names if str(name) != "-")
     before = 0
     for name in names:
         with _opened(name) as file:
-            for piece in _cut(_decoded(file, str(name))):
+            for piece in _cut(_unmarked(_decoded(file, str(name)), str(name))):
                 if watch is not None:
                     watch("reading text", before + _position(file), total)
                 yield piece
@@ -182,6 +196,18 @@ def _zst_decoder() -> tuple[Callable[[], Any], Any]:
 
 DECODERS: dict[bytes, Callable[[_Rejoined, str], Iterator[bytes]]] = {b"\x1f\x8b": _gunzipped, b"\x28\xb5\x2f\xfd": _unzst}
 """First bytes of a compressed file, and what reads it."""
+
+
+def _unmarked(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Leave UTF-8's mark at the beginning of a text out; refuse the marks of what is no UTF-8."""
+    first = b""
+    while len(first) < 4 and (block := next(blocks, b"")):  # noqa: PLR2004 - the longest mark
+        first += block
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
+        problem = f"expected UTF-8, seen the mark of another encoding, {first[:4]!r}"
+        raise EncodingError(name, problem, offset=0, hint="iconv -f UTF-16 -t UTF-8 FILE | tokenspace ... --text -")
+    yield first.removeprefix(codecs.BOM_UTF8)
+    yield from blocks
 
 
 def _cut(blocks: Iterator[bytes]) -> Iterator[bytes]:
