@@ -227,6 +227,9 @@ def test_early_stopping_gives_the_rows_of_the_best_epoch(tmp_path: Path) -> None
     resumed = train.glove(text, resume=True, **how)
     assert bits(resumed) == bits(table)
     assert resumed.report.held_out == report.held_out
+    ended = train.glove(text, resume=True, **how)
+    assert bits(ended) == bits(table)
+    assert ended.report.ended == "held-out loss"
 
 
 @pytest.mark.parametrize("after", [1, 3, 5])

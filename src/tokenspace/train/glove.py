@@ -215,23 +215,23 @@ class Run:
 
     def through(self, keeper: Keeper | None, watch: Callable[[Progress], None] | None, began: tuple[float, float]) -> TrainedTable:
         """Train to the end, or to where it is stopped; return the table."""
-        first, ended = self.at[0] * len(self.waves) + self.at[1], "done"
+        first, ended = self.at[0] * len(self.waves) + self.at[1], "held-out loss" if self._over() else "done"
         descent = Descent(self.plan.eta, self.plan.grad_clip, self.plan.symmetric, self.fixed)
         start = time.monotonic()
         with _Interrupt() as interrupt:
-            training = self.waves.train(self.blocks, descent, self.threads, self.at, self.plan.epochs)
+            training = self.waves.train(self.blocks, descent, self.threads, self.at, self.at[0] if self._over() else self.plan.epochs)
             for epoch, wave, cost, steps in training:
-                self._note(epoch, wave, cost, steps)
-                over = not self.at[1] and self._over(keeper)
+                self._note(epoch, wave, cost, steps, keeper)
                 try:
                     if watch is not None:
                         watch(self.progress(epoch, first, time.monotonic() - start))
                 except KeyboardInterrupt:
                     interrupt.asked = True
-                if self.at[0] == self.plan.epochs:
+                if self._over() or self.at[0] == self.plan.epochs:
+                    ended = "held-out loss" if self._over() else "done"
                     break
-                if over or interrupt.asked:
-                    ended = "held-out loss" if over else "stopped"
+                if interrupt.asked:
+                    ended = "stopped"
                     break
                 if keeper and time.monotonic() > keeper.due:
                     keeper.write(self.model())
@@ -259,7 +259,7 @@ class Run:
         )
         return table_of(model, report)
 
-    def _note(self, epoch: int, wave: int, cost: float, steps: int) -> None:
+    def _note(self, epoch: int, wave: int, cost: float, steps: int, keeper: Keeper | None) -> None:
         """Take down what a wave came to."""
         if not math.isfinite(cost):
             self._diverged(epoch)
@@ -273,6 +273,7 @@ class Run:
                 self._diverged(epoch)
             if self.measured is not None:
                 self.held.append(self.measure())
+                self._keep_best(keeper)
 
     def _diverged(self, epoch: int) -> None:
         message = f"the numbers grew beyond float32 in epoch {epoch + 1}, at eta {self.plan.eta:g}"
@@ -287,15 +288,17 @@ class Run:
         twice = int(np.count_nonzero(records.pairs[:, 0] != records.pairs[:, 1])) if self.plan.symmetric else 0
         return kernels.cost(records, self.blocks, symmetric=self.plan.symmetric) / (len(records.pairs) + twice)
 
-    def _over(self, keeper: Keeper | None) -> bool:
-        """Whether the loss on the pairs held out fell too long ago; the rows of the best epoch are kept for then."""
-        if self.plan.patience is None:
-            return False
-        if self.best is None or self.held[-1] < self.best[0]:
+    def _keep_best(self, keeper: Keeper | None) -> None:
+        """Keep the numbers of the best epoch, where patience asks for it."""
+        if self.plan.patience and (self.best is None or self.held[-1] < self.best[0]):
             self.best = self.held[-1], self.blocks.copy()
             if keeper:
                 keeper.write(self.model(), keeper.best)
-        return self.at[0] < self.plan.epochs and len(self.held) - 1 - int(np.argmin(self.held)) >= self.plan.patience
+
+    def _over(self) -> bool:
+        """Whether the loss on the pairs held out fell too long ago."""
+        patience = self.plan.patience
+        return bool(patience and self.held) and len(self.held) - 1 - int(np.argmin(self.held)) >= (patience or 0)
 
     def progress(self, epoch: int, first: int, seconds: float) -> Progress:
         """Return how far it is."""
