@@ -14,7 +14,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tokenspace import checkpoint, errors
-from tokenspace.checkpoint import staging, streaming, tokenizer
+from tokenspace.checkpoint.folders import staging
+from tokenspace.checkpoint.streams import copying
+from tokenspace.checkpoint.tokenizers.new_token import NewToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -332,7 +334,7 @@ def test_a_copy_that_fails_half_way_leaves_nothing(old: Path, monkeypatch: pytes
 def test_too_little_room_is_seen_before_anything_is_copied(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(old)._replace(free=100)
     monkeypatch.setattr(staging.shutil, "disk_usage", lambda _: usage)
-    monkeypatch.setattr(streaming, "write", fails_with(errno.EIO))
+    monkeypatch.setattr(copying, "write", fails_with(errno.EIO))
     refused(old, errors.OutputError, "the disk has 0.0 MB free")
 
 
@@ -478,5 +480,5 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 
 def test_new_tokens_know_their_flags() -> None:
-    token = tokenizer.NewToken("x", special=True, normalized=False)
-    assert tokenizer.NewToken.of(token.entry(5)) == token
+    token = NewToken("x", special=True, normalized=False)
+    assert NewToken.of(token.entry(5)) == token

@@ -24,29 +24,25 @@ def rows_of(seed, n, d, dtype=np.float32):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("n", "d"), [(1, 1), (15, 3), (16, 4), (17, 5), (40, 50), (33, 97)])
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (15, 3), (16, 4), (17, 5), (40, 50), (300, 9), (33, 97)])
 def test_codes_have_the_twins_bits_and_lose_no_more_than_they_say(native_level, dtype, n, d):
     rows = rows_of(d, n, d, dtype)
     middle = rows.astype(np.float64).mean(axis=0).astype(np.float32).astype(np.float64)
-    blocks = -(-n // 16)
     base, unit = (int(np.float32(100).view(np.int32)) | 0xFFFFF) + 1 - (255 << 20), float(np.float32(np.sqrt(d) / 2 * 1.001 / 255))
-
-    def empty():
-        codes = np.full((blocks, -(-d // 4), 16, 4), 64, np.uint8)
-        return native.CodedRows(codes, np.zeros(blocks * 16, np.uint8), np.zeros(blocks * 16, np.uint8), n, base, unit)
-
-    ours, twin = empty(), empty()
+    ours, twin = (native.CodedRows.room(n, d, base, unit) for _ in range(2))
     native.code_rows(rows, middle, base, unit, ours, 0)
-    reference_screens.code_rows(rows, middle, base, unit, twin.codes, twin.scales, twin.residuals)
-    for name in ("codes", "scales", "residuals"):
-        np.testing.assert_array_equal(getattr(ours, name), getattr(twin, name))
-    c = ours.codes.transpose(0, 2, 1, 3).reshape(blocks * 16, -1)[:n, :d].astype(np.float64) - 64
+    reference_screens.code_rows(rows, middle, base, unit, *twin.arrays().values())
+    for name, array in ours.arrays().items():
+        np.testing.assert_array_equal(array, twin.arrays()[name], err_msg=name)
+    whole = reference_screens.unpacked(ours.high, ours.low)[:n, :d]
+    c, coarse = whole.astype(np.float64) - 68, 8 * (whole >> 3).astype(np.float64) - 64
     s = ((ours.scales[:n].astype(np.int32) << 20) + base).astype(np.int32).view(np.float32).astype(np.float64)
     moved = rows.astype(np.float64) - middle
-    assert np.abs(c).max() <= 63
-    lost = np.sqrt(((moved - s[:, None] * c) ** 2).sum(axis=1))
+    assert np.abs(c).max() <= 59
+    lost, more = (np.sqrt(((moved - s[:, None] * part) ** 2).sum(axis=1)) for part in (c, coarse))
     assert (lost <= ours.residuals[:n] * unit * s).all()
     assert (lost <= s * np.sqrt(d) / 2 * 1.0001).all()
+    assert (more <= np.repeat(ours.coarse, 256)[:n] * (9 * unit) * s).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -64,7 +60,7 @@ def kept_of_everything(matrix, queries, measure, path):
     search = Exact(matrix, measure, threads=1)
     codes, middle = search.code()
     keys = Keys(matrix, search._lengths, queries.astype(np.float64), measure)
-    screener = Screener(matrix, keys, search._framed(middle))
+    screener = Screener(matrix, keys, search._framed(middle), search._most)
     caught = {}
 
     def stop(screen, k, start, chunks, scale, zero=None):
@@ -118,6 +114,30 @@ def test_byte_bounds_have_the_same_bits_on_every_level(measure, monkeypatch):
         np.testing.assert_array_equal(results[0], other)
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n", "d", "k"), [(1, 1, 1), (5, 3, 5), (300, 7, 3), (2100, 50, 10), (18_000, 13, 40), (600, 97, 150)])
+def test_one_query_finds_what_the_twin_finds_that_finishes_all(native_level, measure, dtype, n, d, k):
+    matrix = rows_of(n, n, d, dtype)
+    matrix[n // 2 :: 3] = matrix[0]  # ties
+    search = Exact(matrix, measure, threads=1, path="auto")
+    if native_level == "numpy":
+        pytest.skip("the twins do not serve searches")
+    codes, middle = search.code()
+    near = native.Nearest(codes, search._framed(middle).terms, search.matrix, measure, search._lengths, search._most, middle)
+    for point in (rows_of(d, 1, d)[0], matrix[0], matrix[-1] * 3):
+        query = point.astype(np.float64)
+        for first in (0, 16) if n > 300 else (0,):
+            keys, ids, finished, bound = near(query, k, first, len(codes.high))
+            wanted = np.empty(k), np.empty(k, np.int64), np.zeros(1, np.int64), np.empty(1)
+            table = native.settling.MEASURES[measure], 0, search.matrix, 0, d, search._lengths, 0.0, middle, 0.0
+            reference_screens.nearest(*[None] * 12, first, len(codes.high), *table, query, *wanted)
+            np.testing.assert_array_equal(ids, wanted[1])
+            np.testing.assert_array_equal(keys, wanted[0])
+            assert min(k, n) <= finished[0] <= n
+            assert bound[0] <= keys[-1] + 1e-9 * abs(keys[-1]) or bound[0] == -np.inf
+
+
 @pytest.mark.parametrize("room", [512, 700])
 def test_a_screen_that_is_full_stops_and_goes_on(room):
     """Rows that all tie fill whatever room there is; the answer is still the lowest ids."""
@@ -167,3 +187,40 @@ def test_arguments_that_do_not_fit_are_refused():
         Exact(matrix[:30], codes=Exact(matrix).code())
     with pytest.raises(ArgumentError, match="cannot be coded"):
         Exact(matrix * np.float32(1e20)).code()
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("size", [1e-60, 1e-21, 1e-12, 1e12, 1e21, 1e60])
+def test_tiny_and_huge_queries_find_what_measuring_every_row_finds(size, measure):
+    matrix, queries = rows_of(6, 700, 9), rows_of(7, 14, 9).astype(np.float64) * size
+    every = Exact(matrix, measure, path="every", threads=1).search(queries, 5)
+    for path in ("bytes", "floats"):
+        search = Exact(matrix, measure, path=path, threads=1)
+        found = search.search(queries, 5)
+        np.testing.assert_array_equal(found.ids, every.ids)
+        np.testing.assert_array_equal(found.scores, every.scores)
+        np.testing.assert_array_equal(search.search(queries[3], 5).ids, every.ids[3])
+
+
+@pytest.mark.parametrize("far", [1e3, 1e7, 1e11])
+def test_ties_that_rounding_makes_seen_from_afar_go_to_the_lower_id(far):
+    """Rows 1e-5 apart, as fine as float64 sees them from 1e11: a screen whose bounds are sharper would break such ties."""
+    random = np.random.default_rng(8)
+    matrix = (random.standard_normal((1, 97)) + 1e-5 * random.standard_normal((300, 97))).astype(np.float32)
+    queries = random.standard_normal((20, 97)) * far
+    every = Exact(matrix, "euclidean", path="every", threads=1).search(queries, 10)
+    for path in ("bytes", "floats"):
+        search = Exact(matrix, "euclidean", path=path, threads=1)
+        np.testing.assert_array_equal(search.search(queries, 10).ids, every.ids)
+        np.testing.assert_array_equal(search.search(queries[0], 10).ids, every.ids[0])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_sharing_queries_out_changes_nothing(threads, measure):
+    matrix, queries = rows_of(9, 3000, 20), rows_of(10, 61, 20)
+    found = Exact(matrix, measure, path="bytes", threads=threads).search(queries, 7, certificate=True)
+    alone = Exact(matrix, measure, path="bytes", threads=1).search(queries, 7, certificate=True)
+    np.testing.assert_array_equal(found.ids, alone.ids)
+    np.testing.assert_array_equal(found.scores, alone.scores)
+    np.testing.assert_array_equal(found.certificate.finished, alone.certificate.finished)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 import tokenspace as ts
 from tokenspace import checkpoint
-from tokenspace.checkpoint import streaming
+from tokenspace.checkpoint.streams import copying, direct
+from tokenspace.checkpoint.streams.pieces import Stretch
 from tokenspace.cli import main
 from tokenspace.errors import ArgumentError, BaseMismatchError, OutputError, ProofError
 
@@ -219,14 +221,14 @@ def test_without_the_kernels_copy_the_bytes_are_the_same(tmp_path: Path, monkeyp
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "copy_file_range", refuses, raising=False)
-    monkeypatch.setattr(streaming, "BUFFER", 7)
+    monkeypatch.setattr(copying, "BUFFER", 7)
     checkpoint.extend(old, ["x"], out=tmp_path / "two", init="mean")
     assert snapshot(tmp_path / "one") == snapshot(tmp_path / "two")
 
 
 def test_progress_is_told_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = made(tmp_path / "old")
-    monkeypatch.setattr(streaming, "CHUNK", 64)
+    monkeypatch.setattr(copying, "CHUNK", 64)
     told: list[tuple[str, int, int]] = []
     with checkpoint.watching(lambda *said: told.append(said)):
         checkpoint.extend(old, ["x"], out=tmp_path / "new", init="mean")
@@ -410,3 +412,48 @@ def test_mistakes_end_in_one_message(
     assert message in result.stderr
     assert result.stdout == ""
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("sizes", [(0,), (1,), (4096,), (4095, 2), (5, 10_000, 1), (70_000,)])
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_large_file_past_the_cache_has_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...], *, refused: bool
+) -> None:
+    monkeypatch.setattr(copying, "LARGE", 0)
+    monkeypatch.setattr(direct, "ROOM", 8192)
+    if refused:  # a disk that takes the flag and then not the write
+        fcntl, write = pytest.importorskip("fcntl"), os.write
+
+        def only_through_the_cache(file: int, data: Any) -> int:
+            if fcntl.fcntl(file, fcntl.F_GETFL) & getattr(os, "O_DIRECT", 0):
+                raise OSError(errno.EINVAL, "Invalid argument")
+            return write(file, data)
+
+        monkeypatch.setattr(os, "write", only_through_the_cache)
+    content = np.random.default_rng(3).integers(0, 256, sum(sizes), dtype=np.uint8).tobytes()
+    (tmp_path / "source").write_bytes(b"before" + content + b"after")
+    pieces: list[Any] = []
+    at = 0
+    for number, size in enumerate(sizes):
+        part = content[at : at + size]
+        pieces.append(np.frombuffer(part, dtype=np.uint8) if number % 2 else Stretch(tmp_path / "source", 6 + at, size))
+        at += size
+    copying.write(tmp_path / "target", pieces)
+    assert (tmp_path / "target").read_bytes() == content
+
+
+def test_a_disk_without_direct_writing_is_written_as_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "LARGE", 0)
+    plain = os.open
+
+    def refuses(path: Any, flags: int, *rest: int) -> int:
+        file = plain(path, flags & ~getattr(os, "O_DIRECT", 0), *rest)
+        if flags & getattr(os, "O_DIRECT", 0):
+            os.close(file)
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return file
+
+    monkeypatch.setattr(os, "open", refuses)
+    (tmp_path / "source").write_bytes(b"x" * 5000)
+    copying.write(tmp_path / "target", [Stretch(tmp_path / "source", 1, 4998)])
+    assert (tmp_path / "target").read_bytes() == b"x" * 4998

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenspace.checkpoint import tokenizer_json
-from tokenspace.checkpoint.comparison import blocks
-from tokenspace.checkpoint.tokenizer import NewToken
+from tokenspace.checkpoint.streams.comparing import blocks
+from tokenspace.checkpoint.tokenizers import tokenizer_json
+from tokenspace.checkpoint.tokenizers.new_token import NewToken
 from tokenspace.errors import HeaderError
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ def saved(tmp_path):
 def test_codes_come_back_mapped_and_give_the_same_answers_under_every_measure(saved):
     table = ts.open(saved)
     rows, middle = codes_of(table)
-    assert not rows.codes.flags.writeable
+    assert not rows.high.flags.writeable
     assert codes_path(saved).stat().st_size <= 0.27 * ROWS.nbytes + 4096 + 16 * 54 + 4 * 50  # header, last block, middle
     for measure in ts.MEASURES:
         found = Exact(table.matrix, measure, path="bytes", codes=(rows, middle)).search(ROWS[:20], 5, certificate=True)

@@ -722,3 +722,57 @@ def test_a_step_allocates_nothing_of_the_tables_size():
         head(layer(ids)).sum().backward()
         torch.optim.AdamW(layer.parameters()).step()
     assert max(abs(event.self_cpu_memory_usage) for event in seen.key_averages()) < 1_000_000
+
+
+# -------------------------------------------------------------------------------------- another tensor in the parameter's place
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("place", [None, [2, 9, 5]])
+def test_a_call_with_other_parameters_uses_those_and_changes_nothing(dtype, place):
+    layer = EmbeddingLayer(12, 4, dtype=dtype)
+    if place is None:
+        layer.extend(3)
+    else:
+        layer.train_rows(place)
+    head = TiedHead(layer, bias=torch.zeros(layer.num_embeddings))
+    before = layer.weight.clone()
+    chosen = place or [12, 13, 14]
+    ids = torch.tensor([0, *chosen])
+    other = torch.nn.Parameter(torch.full((3, 4), 7.0))
+    out = torch.func.functional_call(layer, {"new_rows": other}, (ids,))
+    assert torch.equal(out[1:].float(), torch.full((3, 4), 7.0))
+    assert torch.equal(out[0], before[0])
+    out.float().sum().backward()
+    assert torch.equal(other.grad, torch.ones(3, 4))
+    assert torch.equal(other.detach(), torch.full((3, 4), 7.0))
+    assert layer.new_rows.grad is None
+    assert torch.equal(layer.weight, before)
+    assert torch.equal(layer(ids), before[ids])
+    model = torch.nn.ModuleDict({"layer": layer, "head": head})
+    assert "head.weight" in model.state_dict()
+    assert layer.proof()
+
+
+def test_gradients_hold_against_differences_and_a_batch_of_calls_is_one_call():
+    layer = EmbeddingLayer(6, 3, dtype=torch.float64)
+    layer.extend(2)
+    ids = torch.tensor([[1, 6], [7, 6]])
+    start = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda rows: torch.func.functional_call(layer, {"new_rows": rows}, (ids,)), (start,))
+    assert torch.equal(torch.vmap(layer)(ids), layer(ids))
+    by_rows = torch.func.grad(lambda rows: torch.func.functional_call(layer, {"new_rows": rows}, (ids,)).sum())
+    assert torch.equal(by_rows(start.detach()), torch.tensor([[2.0] * 3, [1.0] * 3], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_other_memory_under_the_parameter_is_taken_in(dtype):
+    layer = EmbeddingLayer(6, 3, dtype=dtype)
+    layer.extend(2)
+    layer.new_rows.data = torch.full((2, 3), 5.0)  # as optimisers with flat buffers do
+    assert torch.equal(layer(torch.tensor([7])).float(), torch.full((1, 3), 5.0))
+    assert torch.equal(layer.weight[6:].float(), torch.full((2, 3), 5.0))
+    layer.new_rows = torch.nn.Parameter(torch.full((2, 3), 4.0))  # as a user does
+    assert torch.equal(layer(torch.tensor([7])).float(), torch.full((1, 3), 4.0))
+    assert torch.equal(layer.state_dict()["weight"][6:].float(), torch.full((2, 3), 4.0))
+    assert layer.proof()

@@ -10,7 +10,7 @@ from tokenspace.checkpoint.diff import Difference, diff
 from tokenspace.checkpoint.extend import Extended, extend
 from tokenspace.checkpoint.model import Model
 from tokenspace.checkpoint.model import open_model as open  # noqa: A004 - checkpoint.open opens a model as open opens a file
-from tokenspace.checkpoint.progress import watching
-from tokenspace.checkpoint.tokenizer import NewToken
+from tokenspace.checkpoint.streams.progress import watching
+from tokenspace.checkpoint.tokenizers.new_token import NewToken
 
 __all__ = ["Difference", "Extended", "Model", "NewToken", "apply", "diff", "extend", "open", "watching"]

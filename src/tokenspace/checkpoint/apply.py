@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace import extension, formats
-from tokenspace.checkpoint import adapter, starting
-from tokenspace.checkpoint.comparison import sha256
+from tokenspace.checkpoint import starting
 from tokenspace.checkpoint.extend import Extended, as_extended
-from tokenspace.checkpoint.folder import is_model_folder
+from tokenspace.checkpoint.folders.contents import is_model_folder
 from tokenspace.checkpoint.model import Model, open_model
-from tokenspace.checkpoint.rows_file import TABLE, NewRows, check_base, open_rows
+from tokenspace.checkpoint.shipping import adapter
+from tokenspace.checkpoint.shipping.rows_file import TABLE, NewRows, check_base, open_rows
+from tokenspace.checkpoint.streams.comparing import sha256
 from tokenspace.checkpoint.writing import Change, write
 from tokenspace.errors import BaseMismatchError, OutputError
 

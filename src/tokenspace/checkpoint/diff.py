@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenspace import formats
-from tokenspace.checkpoint import rows_file
-from tokenspace.checkpoint.adapter import save_adapter
-from tokenspace.checkpoint.comparison import equal, first_difference, sha256, whole
-from tokenspace.checkpoint.diff_texts import CHANGED, EXTENDED, IDENTICAL, NOTED, Finding, diff_texts
-from tokenspace.checkpoint.folder import is_model_folder
+from tokenspace.checkpoint.differences.texts import CHANGED, EXTENDED, IDENTICAL, NOTED, Finding, diff_texts
+from tokenspace.checkpoint.folders.contents import is_model_folder
 from tokenspace.checkpoint.model import Model, open_model
+from tokenspace.checkpoint.shipping import rows_file
+from tokenspace.checkpoint.shipping.adapter import save_adapter
+from tokenspace.checkpoint.streams.comparing import equal, first_difference, sha256, whole
 from tokenspace.errors import ArgumentError, ProofError, ShapeError, TableNotFoundError
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from tokenspace.checkpoint.safetensors_file import Stored
+    from tokenspace.checkpoint.tensors.safetensors_file import Stored
 
 DOCUMENTS = ("*.md", ".git*", "*.png", "*.jpg", "LICENSE*", "NOTICE*", "USE_POLICY*")
 """Files that nothing computes with."""

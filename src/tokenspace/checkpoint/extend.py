@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tokenspace import formats
 from tokenspace.checkpoint import starting
-from tokenspace.checkpoint.folder import is_model_folder
+from tokenspace.checkpoint.folders.contents import is_model_folder
+from tokenspace.checkpoint.folders.staging import check_place
 from tokenspace.checkpoint.model import open_model
-from tokenspace.checkpoint.staging import check_place
-from tokenspace.checkpoint.tokenizer import NewToken, as_new_tokens
+from tokenspace.checkpoint.tokenizers.new_token import NewToken, as_new_tokens
 from tokenspace.checkpoint.writing import Change, Written, write
 from tokenspace.errors import ArgumentError, DuplicateTokenError, OutputError
 

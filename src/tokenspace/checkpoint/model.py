@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tokenspace.checkpoint import tokenizer_json
-from tokenspace.checkpoint.architecture import Roles, roles_of
-from tokenspace.checkpoint.folder import STATIC, Folder, needed, open_folder
-from tokenspace.checkpoint.tokenizer import Tokenizer, open_tokenizer
-from tokenspace.checkpoint.weights import Weights, open_weights
+from tokenspace.checkpoint.folders.contents import STATIC, Folder, needed, open_folder
+from tokenspace.checkpoint.tensors.architecture import Roles, roles_of
+from tokenspace.checkpoint.tensors.weights import Weights, open_weights
+from tokenspace.checkpoint.tokenizers import tokenizer_json
+from tokenspace.checkpoint.tokenizers.files import Tokenizer, open_tokenizer
 from tokenspace.table import EmbeddingTable
 from tokenspace.vocabulary import Vocabulary
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tokenspace.checkpoint.safetensors_file import Stored
+    from tokenspace.checkpoint.tensors.safetensors_file import Stored
 
 CONFIG = "config.json"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace import extension, formats, native
-from tokenspace.checkpoint import tokenizer_json
-from tokenspace.checkpoint.folder import is_model_folder
+from tokenspace.checkpoint.folders.contents import is_model_folder
+from tokenspace.checkpoint.tokenizers import tokenizer_json
 from tokenspace.errors import ArgumentError
 from tokenspace.table import EmbeddingTable
 

@@ -7,11 +7,14 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokenspace.checkpoint import config, safetensors_file, streaming
+from tokenspace.checkpoint.folders import config
+from tokenspace.checkpoint.folders.staging import check_room, new_folder
 from tokenspace.checkpoint.model import CONFIG
-from tokenspace.checkpoint.safetensors_file import Planned, as_bytes, raw
-from tokenspace.checkpoint.staging import check_room, new_folder
-from tokenspace.checkpoint.weights import SHARDED
+from tokenspace.checkpoint.streams import copying
+from tokenspace.checkpoint.streams.pieces import raw
+from tokenspace.checkpoint.tensors import safetensors_file
+from tokenspace.checkpoint.tensors.safetensors_file import Planned, as_bytes
+from tokenspace.checkpoint.tensors.weights import SHARDED
 from tokenspace.errors import ArgumentError
 from tokenspace.formats.safetensors_header import ITEM_SIZES
 
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tokenspace.checkpoint.model import Model
-    from tokenspace.checkpoint.safetensors_file import Stored
-    from tokenspace.checkpoint.streaming import Piece
-    from tokenspace.checkpoint.tokenizer import NewToken
+    from tokenspace.checkpoint.streams.pieces import Piece
+    from tokenspace.checkpoint.tensors.safetensors_file import Stored
+    from tokenspace.checkpoint.tokenizers.new_token import NewToken
 
 UNTOUCHED = ("copy", "link")
 """What becomes of files that stay as they are: a copy of their bytes, or a second name for them (which shares later edits too)."""
@@ -104,7 +107,7 @@ def write(model: Model, change: Change, out: Path, *, untouched: str = "copy", f
             file = weights.files[name]
             safetensors_file.write(_place(beside, folder.within(name)), plan, metadata=file.metadata, order=file.tensors)
         for name, text in texts.items():
-            streaming.write(_place(beside, name), text)
+            copying.write(_place(beside, name), text)
         for name, path in kept.items():
             _keep(path, _place(beside, name), untouched)
     rewritten = (*(folder.within(name) for name in plans), *texts)
@@ -123,7 +126,7 @@ def _keep(source: Path, target: Path, untouched: str) -> None:
         with contextlib.suppress(OSError):
             os.link(source.resolve(), target)
             return
-    streaming.copy(source, target)
+    copying.copy(source, target)
 
 
 def _plans(model: Model, change: Change) -> dict[str, list[Planned]]:

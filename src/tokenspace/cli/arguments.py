@@ -120,7 +120,7 @@ def open_table(name: str) -> Any:
     """Open a table by name, file or folder, a model's folder too; an empty name (``TOKENSPACE_TABLE=``) is the default."""
     if Path(name or DEFAULT_TABLE).is_dir():
         from tokenspace import checkpoint  # noqa: PLC0415 - brings NumPy, which --help does not need
-        from tokenspace.checkpoint.folder import is_model_folder  # noqa: PLC0415
+        from tokenspace.checkpoint.folders.contents import is_model_folder  # noqa: PLC0415
 
         if is_model_folder(name):
             return checkpoint.open(name).table()

@@ -1,7 +1,8 @@
 """The byte screen's index beside a table: ``TABLE.codes``, a safetensors file of the rows' 7-bit codes, mapped and not read.
 
-Tensors: ``codes`` U8 (blocks, groups, 16, 4), ``scales`` and ``residuals`` U8 (16 blocks), ``middle`` F32 (d). The metadata holds what is
-needed to read them (base, unit, rows) and a digest of the matrix they were made from, so that codes of another table are not used.
+Tensors: ``high`` U8 (blocks, (groups + 1) // 2, 16, 4) and ``low`` U8 (blocks, groups // 2, 16, 4), the two planes of the codes,
+``scales`` and ``residuals`` U8 (16 blocks), ``coarse`` U8 (panels), ``middle`` F32 (d). The metadata holds what is needed to read them
+(base, unit, rows) and a digest of the matrix they were made from, so that codes of another table are not used.
 `tokenspace.native.CodedRows` says what the numbers mean.
 """
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tokenspace.table import EmbeddingTable
 
 SUFFIX = ".codes"
-VERSION = "1"
+VERSION = "2"
 SAMPLE = 64
 """Rows, spread over the matrix, whose bytes are digested with its shape: 0.2 ms, whatever the table's size."""
 
@@ -58,9 +59,9 @@ def save_codes(path: str | os.PathLike[str], matrix: NDArray[Any], rows: CodedRo
 
     Notes
     -----
-    n·(d + 2) bytes, d rounded up to a multiple of four: 0.27 of a float32 table at d = 50, 0.25 at d = 384.
+    n·(d + 2) bytes and one a panel, d rounded up to a multiple of four: 0.27 of a float32 table at d = 50, 0.25 at d = 384.
     """
-    parts = {"codes": rows.codes, "scales": rows.scales, "residuals": rows.residuals, "middle": middle.astype("<f4")}
+    parts: dict[str, NDArray[Any]] = {**rows.arrays(), "middle": middle.astype("<f4")}
     metadata = {"format": "tokenspace-codes", "version": VERSION, "rows": str(rows.n), "base": str(rows.base)}
     metadata |= {"unit": float(rows.unit).hex(), "of": _digest(matrix)}
     entries: dict[str, Any] = {"__metadata__": metadata}
@@ -104,12 +105,11 @@ def open_codes(path: str | os.PathLike[str], matrix: NDArray[Any]) -> tuple[Code
     head = Head.of(Path(path))
     header = read_header(head.path, head.start, head.size, longest=1 << 16)
     (n, d), metadata = matrix.shape, header.metadata
-    blocks = -(-n // 16)
-    shapes = {"codes": (blocks, -(-d // 4), 16, 4), "scales": (16 * blocks,), "residuals": (16 * blocks,), "middle": (d,)}
+    shapes = CodedRows.shapes(n, d)
     if metadata.get("format") != "tokenspace-codes" or metadata.get("version") != VERSION:
         seen = f"{metadata.get('format')!r:.40} version {metadata.get('version')!r:.20}"
         raise HeaderError(head.path, f"expected format 'tokenspace-codes' version '{VERSION}', seen {seen}", offset=8)
-    for name, shape in shapes.items():
+    for name, shape in {**shapes, "middle": (d,)}.items():
         tensor = header.tensors.get(name)
         if tensor is None or tensor.shape != shape or tensor.dtype != ("F32" if name == "middle" else "U8"):
             raise HeaderError(head.path, f"expected {name} of shape {shape} for a table {n:,} x {d:,}, seen {tensor}", offset=8)
@@ -127,7 +127,7 @@ def open_codes(path: str | os.PathLike[str], matrix: NDArray[Any]) -> tuple[Code
         tensor = header.tensors[name]
         return np.frombuffer(whole, dtype, tensor.count, tensor.offset).reshape(tensor.shape)
 
-    rows = CodedRows(part("codes", "u1"), part("scales", "u1"), part("residuals", "u1"), n, base, unit)
+    rows = CodedRows.of({name: part(name, "u1") for name in shapes}, n, base, unit)
     return rows, part("middle", "<f4").astype(np.float64)
 
 

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from tokenspace.native import door
 from tokenspace.native.door import kernel, levels
-from tokenspace.native.screens import CodedRows, Kept, RowTerms, code_rows, pack_rows, screen_bytes, screen_floats, screen_tile
+from tokenspace.native.screens import (
+    CodedQueries,
+    CodedRows,
+    Kept,
+    RowTerms,
+    code_rows,
+    pack_rows,
+    screen_bytes,
+    screen_floats,
+    screen_tile,
+)
+from tokenspace.native.settling import Nearest, Settling, settle
 from tokenspace.native.sums import pair_sums, row_sums
 from tokenspace.native.text import copy_word2vec, count_lines, gather, parse_text, scan_word2vec, spell_rows
 from tokenspace.native.tiles import all_pairs, fuses, new_panels
@@ -17,9 +28,12 @@ from tokenspace.native.words import WordCounts, renumber, word_pieces
 
 __all__ = [
     "LEVEL",
+    "CodedQueries",
     "CodedRows",
     "Kept",
+    "Nearest",
     "RowTerms",
+    "Settling",
     "WordCounts",
     "all_pairs",
     "code_rows",
@@ -41,6 +55,7 @@ __all__ = [
     "screen_bytes",
     "screen_floats",
     "screen_tile",
+    "settle",
     "spell_rows",
     "word_pieces",
 ]

@@ -24,6 +24,7 @@ INLINE void add_chain(int difference, const float *const *row, const float *pane
 {
     narrow chain[ROWS][VECTORS];
     memset(chain, 0, sizeof chain);
+#pragma GCC unroll 2
     for (; k < end; k++) {
         narrow column[VECTORS];
         for (int v = 0; v < VECTORS; v++)
@@ -76,15 +77,18 @@ INLINE int finish(int difference, const wide *sums, double factor, const double 
     return lost;
 }
 
-/* ROWS rows with all panels of a group. While they pass, the rows after them are fetched: without that the kernel waits for them. */
+/* ROWS rows with all panels of a group. While they pass, the rows after them are fetched, and the places of the `count` rows of results:
+ * without that the kernel waits for them. */
 INLINE void add_group(int difference, const float *const *row, int64_t stride, const float *panels, int64_t n, int64_t d,
-                      wide sum[GROUP / COLUMNS][ROWS][2 * VECTORS])
+                      wide sum[GROUP / COLUMNS][ROWS][2 * VECTORS], const char *out, int64_t out_stride, int64_t count)
 {
     int64_t line = 0;
     for (int64_t k = 0; k < d; k += CHUNK)
         for (int64_t j = 0; j < n; j += COLUMNS) {
             for (int64_t end = line + LINES; line < end; line++)
                 __builtin_prefetch((const char *)row[line % ROWS] + ROWS * stride + line / ROWS * 64);
+            for (int64_t r = 0; k + CHUNK >= d && r < count; r++)
+                __builtin_prefetch(out + r * out_stride + j * (int64_t)sizeof **row, 1);
             add_chunk(difference, row, panels + j * d, k, k + CHUNK < d ? k + CHUNK : d, sum[j / COLUMNS]);
         }
 }
@@ -101,7 +105,8 @@ INLINE int64_t tile(int difference, const float *rows, int64_t stride, int64_t m
             for (int r = 0; r < ROWS; r++) /* where fewer are left, the last one again */
                 row[r] = (const float *)((const char *)rows + (i + r < m ? i + r : m - 1) * stride);
             memset(sum, 0, sizeof sum);
-            add_group(difference, row, stride, panels + first * d, last - first, d, sum);
+            add_group(difference, row, stride, panels + first * d, last - first, d, sum,
+                      out + i * out_stride + first * (int64_t)sizeof **row, out_stride, i + ROWS < m ? ROWS : m - i);
             for (int64_t r = 0; r < ROWS && i + r < m; r++)
                 for (int64_t j = first; j < last; j += COLUMNS) {
                     float line[COLUMNS];

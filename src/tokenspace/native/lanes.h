@@ -15,7 +15,7 @@
 #define PARTS (8 / WIDTH)
 
 typedef double lanes __attribute__((vector_size(8 * WIDTH)));
-typedef float floats __attribute__((vector_size(4 * WIDTH)));
+typedef float singles __attribute__((vector_size(4 * WIDTH)));
 typedef uint32_t words __attribute__((vector_size(4 * WIDTH)));
 typedef uint16_t halves __attribute__((vector_size(2 * WIDTH)));
 
@@ -28,7 +28,7 @@ static inline __attribute__((always_inline)) lanes widen(const void *numbers, in
         memcpy(&x, numbers, sizeof x);
         return x;
     }
-    floats x;
+    singles x;
     if (type == FLOAT32) {
         memcpy(&x, numbers, sizeof x);
     } else {

@@ -1,12 +1,13 @@
 /* Lays rows out for the screens: sixteen of them side by side, as float32 or as 7-bit codes.
  *
- * A row x becomes x' = x - middle. Its code c is the nearest whole number to x' / s, in -63..63, where s is the least of 256 steps,
- * each the float32 with the bits (code << 20) + base, that is at least max|x'| / 63; a step is 6 to 12 % above the one before. The
- * residual |x' - s c| is kept in units of s, rounded up. The twins are reference.code_rows and reference.pack_rows. */
+ * A row x becomes x' = x - middle. Its code c is the nearest whole number to x' / s, in -59..59, where s is the least of 256 steps,
+ * each the float32 with the bits (code << 20) + base, that is at least max|x'| / 59; a step is 6 to 12 % above the one before. It goes
+ * into two planes (coded.h). The residual |x' - s c| is kept in units of s, rounded up, and once a panel the largest of the residuals
+ * that the upper plane alone leaves. The twins are reference.code_rows and reference.pack_rows. */
 #include <math.h>
 #include "lanes.h"
 
-enum { BLOCK = 16 };
+enum { BLOCK = 16, PANEL = 256 };
 #define ROUNDER 0x1.8p52 /* added and taken away again: rounds to the nearest whole number, ties to even */
 
 typedef int64_t masks __attribute__((vector_size(8 * WIDTH)));
@@ -59,14 +60,21 @@ static double largest(const double *moved, int64_t d)
     return result;
 }
 
-/* Codes rows of d numbers into whole blocks of (groups, 16, 4) codes; `moved` is scratch for d numbers and seven more. */
-void ts_code_rows(int32_t type, const unsigned char *rows, int64_t stride, int64_t n, int64_t d, const double *middle, int32_t base,
-                  float unit, double *moved, uint8_t *codes, uint8_t *scales, uint8_t *residuals)
+static double length(const lanes *sum)
 {
-    const int64_t groups = (d + 3) / 4;
+    double s[8];
+    memcpy(s, sum, sizeof s);
+    return sqrt(((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])));
+}
+
+/* Codes rows of d numbers into whole blocks of two planes; `moved` is scratch for d numbers and seven more. `coarse` is raised only. */
+void ts_code_rows(int32_t type, const unsigned char *rows, int64_t stride, int64_t n, int64_t d, const double *middle, int32_t base,
+                  float unit, double *moved, uint8_t *high, uint8_t *low, uint8_t *scales, uint8_t *residuals, uint8_t *coarse)
+{
+    const int64_t groups = (d + 3) / 4, pairs = groups / 2;
     for (int64_t row = 0; row < n; row++) {
         move_any(rows + row * stride, middle, d, type, moved);
-        float least = (float)(largest(moved, d) / 63 * (1 + 0x1p-20)), step;
+        float least = (float)(largest(moved, d) / 59 * (1 + 0x1p-20)), step;
         int32_t bits;
         memcpy(&bits, &least, sizeof bits);
         int64_t scale = ((int64_t)bits - base + 0xfffff) >> 20;
@@ -74,27 +82,37 @@ void ts_code_rows(int32_t type, const unsigned char *rows, int64_t stride, int64
         bits = (int32_t)(scale << 20) + base;
         memcpy(&step, &bits, sizeof step);
         const double s = step, inverse = 1 / s;
-        lanes sum[PARTS] = {{0}};
-        double eight[8];
-        uint8_t *out = codes + (row / BLOCK * groups * BLOCK + row % BLOCK) * 4;
+        lanes sum[PARTS] = {{0}}, coarse_sum[PARTS] = {{0}};
+        uint8_t *upper = high + (row / BLOCK * (groups - pairs) * BLOCK + row % BLOCK) * 4;
+        uint8_t *lower = low + (row / BLOCK * pairs * BLOCK + row % BLOCK) * 4;
         for (int64_t k = 0; k < d; k += 8) {
+            double eight[8];
             for (int p = 0; p < PARTS; p++) {
-                lanes x, c;
+                lanes x, c, u;
                 memcpy(&x, moved + k + p * WIDTH, sizeof x);
                 c = x * inverse + ROUNDER - ROUNDER;
                 memcpy(eight + p * WIDTH, &c, sizeof c);
+                u = (c + 0.5) * 0.125 + ROUNDER - ROUNDER; /* (c + 4) / 8 rounded down: c is whole, so this never ties */
+                u = x - s * (8 * u);
+                coarse_sum[p] += u * u;
                 x -= s * c;
                 sum[p] += x * x;
             }
-            for (int64_t j = 0; j < 8 && k + j < d; j++)
-                out[(k + j) / 4 * BLOCK * 4 + (k + j) % 4] = (uint8_t)((int32_t)eight[j] + 64);
+            for (int64_t j = 0; j < 4; j++) { /* beyond d, x' is zero and so is its code */
+                int32_t a = (int32_t)eight[j] + 68, b = (int32_t)eight[j + 4] + 68;
+                if (k / 8 < pairs) {
+                    upper[k / 8 * BLOCK * 4 + j] = (uint8_t)(a >> 3 | b >> 3 << 4);
+                    lower[k / 8 * BLOCK * 4 + j] = (uint8_t)((a & 7) | (b & 7) << 4);
+                } else {
+                    upper[k / 8 * BLOCK * 4 + j] = (uint8_t)(a >> 3 | (a & 7) << 4);
+                }
+            }
         }
-        for (int64_t k = d; k % 4; k++)
-            out[k / 4 * BLOCK * 4 + k % 4] = 64;
-        memcpy(eight, sum, sizeof eight);
-        double lost = sqrt(((eight[0] + eight[4]) + (eight[2] + eight[6])) + ((eight[1] + eight[5]) + (eight[3] + eight[7])));
         scales[row] = (uint8_t)scale;
-        residuals[row] = (uint8_t)ceil(lost / s / unit * (1 + 0x1p-20));
+        residuals[row] = (uint8_t)ceil(length(sum) / s / unit * (1 + 0x1p-20));
+        uint8_t most = (uint8_t)ceil(length(coarse_sum) / s / (9 * unit) * (1 + 0x1p-20));
+        if (most > coarse[row / PANEL])
+            coarse[row / PANEL] = most;
     }
 }
 

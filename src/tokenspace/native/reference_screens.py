@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenspace.native.reference import pair_sums
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -13,36 +15,56 @@ if TYPE_CHECKING:
 
 BLOCK, PANEL, TILE = 16, 16, 4
 LOST = np.float32(2.0**-20)
+EUCLIDEAN, NO_COSINE = 1, -3.0
 
 
-def code_rows(
+def code_rows(  # noqa: PLR0913, PLR0917 - the kernel's argument list
     rows: NDArray[Any],
     middle: NDArray[np.float64],
     base: int,
     unit: float,
-    codes: NDArray[np.uint8],
+    high: NDArray[np.uint8],
+    low: NDArray[np.uint8],
     scales: NDArray[np.uint8],
     residuals: NDArray[np.uint8],
+    coarse: NDArray[np.uint8],
 ) -> None:
-    """Write each row's codes, scale and residual, the steps and the order of summation being the kernel's."""
+    """Write each row's codes, scale and residuals, the steps and the order of summation being the kernel's."""
     n, d = rows.shape
     x = rows.astype(np.float64) - middle
-    least = (np.abs(x).max(axis=1) / 63 * (1 + 2.0**-20)).astype(np.float32).view(np.int32).astype(np.int64)
+    least = (np.abs(x).max(axis=1) / 59 * (1 + 2.0**-20)).astype(np.float32).view(np.int32).astype(np.int64)
     scale = np.clip((least - base + 0xFFFFF) >> 20, 0, 255)
     step = ((scale << 20) + base).astype(np.int32).view(np.float32).astype(np.float64)[:, None]
     c = np.rint(x * (1 / step))
-    lost = np.zeros((n, -(-d // 8) * 8))
-    lost[:, :d] = (x - step * c) ** 2
-    eight = np.zeros((n, 8))
-    for k in range(0, lost.shape[1], 8):
-        eight += lost[:, k : k + 8]
+    share = np.float32(unit)
+    scales[:n] = scale
+    residuals[:n] = np.ceil(_length(x - step * c) / step[:, 0] / np.float64(share) * (1 + 2.0**-20))
+    most = np.ceil(_length(x - step * (8 * np.rint((c + 0.5) / 8))) / step[:, 0] / np.float64(9 * share) * (1 + 2.0**-20))
+    for panel in range(-(-n // (BLOCK * PANEL))):
+        coarse[panel] = max(coarse[panel], most[panel * BLOCK * PANEL : (panel + 1) * BLOCK * PANEL].max())
+    groups = high.shape[1] + low.shape[1]
+    lines = np.zeros((len(high) * BLOCK, groups * 4), dtype=np.uint8)
+    lines[:n] = 68
+    lines[:n, :d] = c + 68
+    blocks = lines.reshape(len(high), BLOCK, -1, 4).transpose(0, 2, 1, 3)
+    pairs = low.shape[1]
+    even, odd = blocks[:, : 2 * pairs : 2], blocks[:, 1 : 2 * pairs : 2]
+    high[:, :pairs] = even >> 3 | odd >> 3 << 4
+    low[:] = even & 7 | (odd & 7) << 4
+    if groups % 2:
+        high[:, pairs] = blocks[:, -1] >> 3 | (blocks[:, -1] & 7) << 4
+
+
+def _length(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows' lengths, squares summed in eight lanes."""
+    padded = np.zeros((len(lines), -(-lines.shape[1] // 8) * 8))
+    padded[:, : lines.shape[1]] = lines**2
+    eight = np.zeros((len(lines), 8))
+    for k in range(0, padded.shape[1], 8):
+        eight += padded[:, k : k + 8]
     four = eight[:, :4] + eight[:, 4:]
     two = four[:, :2] + four[:, 2:]
-    scales[:n] = scale
-    residuals[:n] = np.ceil(np.sqrt(two[:, 0] + two[:, 1]) / step[:, 0] / np.float64(np.float32(unit)) * (1 + 2.0**-20))
-    lines = np.full((len(codes) * BLOCK, codes.shape[1] * 4), 64, dtype=np.uint8)
-    lines[:n, :d] = c + 64
-    codes[:] = lines.reshape(len(codes), BLOCK, -1, 4).transpose(0, 2, 1, 3)
+    return np.sqrt(two[:, 0] + two[:, 1])
 
 
 def pack_rows(rows: NDArray[Any], middle: NDArray[np.float64], packed: NDArray[np.float32]) -> None:
@@ -53,9 +75,11 @@ def pack_rows(rows: NDArray[Any], middle: NDArray[np.float64], packed: NDArray[n
 
 
 def screen_bytes(  # noqa: PLR0913, PLR0917 - the kernel's argument list
-    codes: NDArray[np.uint8],
+    high: NDArray[np.uint8],
+    low: NDArray[np.uint8],
     scales: NDArray[np.uint8],
     residuals: NDArray[np.uint8],
+    _coarse: NDArray[np.uint8],
     factor: NDArray[np.float32] | None,
     addend: NDArray[np.float32] | None,
     reach: NDArray[np.float32],
@@ -78,7 +102,7 @@ def screen_bytes(  # noqa: PLR0913, PLR0917 - the kernel's argument list
 
     def bounds(panel: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = slice(panel.start * BLOCK, panel.stop * BLOCK)
-        block = codes[panel].transpose(0, 2, 1, 3).reshape(-1, groups * 4).astype(np.int32)
+        block = unpacked(high[panel], low[panel]).astype(np.int32)
         most = reach[panel.start // PANEL]
         t = terms[:q]
         edge = t[:, 1] * most[0] + np.float32(2.0**-19) * (t[:, 4] * most[0] + np.abs(t[:, 2]) * most[1] + t[:, 3] * most[2])
@@ -93,7 +117,85 @@ def screen_bytes(  # noqa: PLR0913, PLR0917 - the kernel's argument list
             key += addend[rows] * t[:, 3:4]
         return key + edge[:, None], np.float32(2) * (slack + edge[:, None])
 
-    return _screen(bounds, n, zero, first, last, *kept)
+    return _screen(bounds, n, zero, first, last, *kept[:-1])  # the last is room for a panel's codes
+
+
+def unpacked(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the codes, c + 68, of shape (16 blocks, 4 groups), from their planes."""
+    pairs = low.shape[1]
+    codes = np.empty((len(high), pairs + high.shape[1], BLOCK, 4), dtype=np.uint8)
+    codes[:, : 2 * pairs : 2] = (high[:, :pairs] & 15) << 3 | low & 15
+    codes[:, 1 : 2 * pairs : 2] = high[:, :pairs] >> 4 << 3 | low >> 4
+    if codes.shape[1] % 2:
+        codes[:, -1] = (high[:, -1] & 15) << 3 | high[:, -1] >> 4
+    return codes.transpose(0, 2, 1, 3).reshape(len(high) * BLOCK, -1)
+
+
+def settle(  # noqa: PLR0913, PLR0917 - the kernel's argument list
+    measure: int,
+    _type: int,
+    matrix: NDArray[Any],
+    _stride: int,
+    _d: int,
+    lengths: NDArray[np.float64] | None,
+    _most: float,
+    queries: NDArray[np.float64],
+    query_lengths: NDArray[np.float64],
+    slope: float,
+    shift: NDArray[np.float64],
+    doubt: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    keys: NDArray[np.float64],
+    ids: NDArray[np.int64],
+    finished: NDArray[np.int64],
+    unseen: NDArray[np.float64],
+    _rounded: NDArray[np.float32],
+    which: NDArray[np.int64],
+    _m: int,
+    zero: int,
+    k: int,
+    _room: int,
+    lower: NDArray[np.float32],
+    upper: NDArray[np.float32],
+    row: NDArray[np.int32],
+    count: NDArray[np.int32],
+) -> None:
+    """Finish every kept row that reaches the threshold; the kernel may know of some that they need not be finished."""
+    for query in which.tolist():
+        part = slice(0, count[query])
+        rows = row[query, part][upper[query, part] >= lower[query, 0]].astype(np.int64) + zero
+        sums = pair_sums(measure == EUCLIDEAN, queries[query : query + 1], matrix, None, rows)
+        if measure == EUCLIDEAN:
+            sums = -sums
+        elif lengths is not None:
+            both = query_lengths[query] * lengths[rows]
+            sums = np.where(both > 0, np.clip(sums / np.where(both > 0, both, 1), -1, 1), NO_COSINE)
+        known, all_rows = np.concatenate([keys[query], sums]), np.concatenate([ids[query], rows])
+        order = np.lexsort((all_rows, -known))[:k][::-1]
+        keys[query], ids[query] = known[order], all_rows[order]
+        finished[query] += len(rows)
+        unseen[query] = max(unseen[query], (float(lower[query, 0]) * scale[query] - shift[query]) / slope)
+        count[query] = 0
+        proven = slope * keys[query]
+        with np.errstate(invalid="ignore"):
+            raised = (proven + shift[query] - 1e-6 * (np.abs(proven) + np.abs(shift[query])) - doubt[query]) / scale[query]
+        lower[query] = np.where(np.isneginf(proven), -np.inf, raised)
+
+
+def nearest(*arguments: Any) -> None:
+    """Finish every row of the range: the same keys and ids as the kernel's, which need not finish all."""
+    first, last, measure, _, matrix, _, _, lengths, _, _, _, query = arguments[12:24]
+    keys, ids, finished, bound = arguments[-4:]
+    rows = np.arange(first * BLOCK, min(last * BLOCK, len(matrix)))
+    sums = pair_sums(measure == EUCLIDEAN, query[None, :], matrix, None, rows)
+    if measure == EUCLIDEAN:
+        sums = -sums
+    elif lengths is not None:
+        both = np.sqrt(pair_sums(False, query[None, :], query[None, :], None, None)) * lengths[rows]  # noqa: FBT003
+        sums = np.where(both > 0, np.clip(sums / np.where(both > 0, both, 1), -1, 1), NO_COSINE)
+    order = np.lexsort((rows, -sums))[: len(keys)]
+    keys[:], ids[:], finished[0], bound[0] = -np.inf, np.iinfo(np.int64).max, len(rows), -np.inf
+    keys[: len(order)], ids[: len(order)] = sums[order], rows[order]
 
 
 def screen_floats(  # noqa: PLR0913, PLR0917 - the kernel's argument list

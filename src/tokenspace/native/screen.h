@@ -2,6 +2,9 @@
  *
  * A screen gives each row a lower and an upper bound of its key. The k best lower bounds stand in a heap whose least is the
  * threshold: a row whose upper bound is below it is not among the k best. All memory is the caller's. */
+#ifndef TOKENSPACE_SCREEN_H
+#define TOKENSPACE_SCREEN_H
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -20,6 +23,7 @@ enum { ROWS = 4, TILE = 4 };
 enum { BLOCK = 16, PANEL = 16 }; /* rows a block, and blocks a panel, which stays in the cache while the queries pass */
 
 typedef float floats __attribute__((vector_size(4 * ROWS)));
+typedef uint8_t bytes4 __attribute__((vector_size(4 * ROWS)));
 
 struct candidates {
     int64_t k, room;
@@ -58,7 +62,7 @@ static inline void raise_threshold(float *heap, int64_t k, float lower)
 }
 
 /* Keeps the rows from `row` on whose bits are set; upper[r] and slack[r] are the bound and its distance from the lower one. */
-static __attribute__((noinline)) void keep(const struct candidates *kept, int64_t query, int64_t row, uint32_t bits, floats upper, floats slack)
+static __attribute__((noinline, unused)) void keep(const struct candidates *kept, int64_t query, int64_t row, uint32_t bits, floats upper, floats slack)
 {
     float *heap = kept->lower + query * kept->k, *uppers = kept->upper + query * kept->room;
     int32_t *rows = kept->row + query * kept->room, *count = kept->count + query;
@@ -75,7 +79,7 @@ static __attribute__((noinline)) void keep(const struct candidates *kept, int64_
 
 /* Makes room for a panel's rows by dropping those that fell below the threshold; 0 where a query's do not fit: then the caller
  * has to settle what is kept before the screen can go on. */
-static int make_room(const struct candidates *kept, int64_t q)
+static inline int make_room(const struct candidates *kept, int64_t q)
 {
     for (int64_t query = 0; query < q; query++) {
         int32_t *count = kept->count + query, *rows = kept->row + query * kept->room, left = 0;
@@ -93,3 +97,5 @@ static int make_room(const struct candidates *kept, int64_t q)
     }
     return 1;
 }
+
+#endif

@@ -10,10 +10,11 @@ import numpy as np
 from tokenspace.errors import ArgumentError, ShapeError
 from tokenspace.native import reference_screens as reference
 from tokenspace.native.door import kernel
+from tokenspace.native.signatures import name_of
 from tokenspace.native.sums import TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -75,24 +76,76 @@ class CodedRows:
 
     Attributes
     ----------
-    codes : array of shape (blocks, groups, 16, 4), uint8
-        c + 64, in 1..127; 64 beyond d and n.
+    high : array of shape (blocks, (groups + 1) // 2, 16, 4), uint8
+        A code c in -59..59 stands as c + 68 = 8 u + v. Here are the u, of two groups of four numbers in one byte; a last group that has
+        no second one has its v there.
+    low : array of shape (blocks, groups // 2, 16, 4), uint8
+        The v.
     scales : array of shape (16 blocks,), uint8
         s is the float32 with the bits (code << 20) + base.
     residuals : array of shape (16 blocks,), uint8
         |x' - s c| is at most code · unit · s.
+    coarse : array of shape (panels,), uint8
+        |x' - 8 s (u - 8)| is at most code · 9 unit · s for each row of a panel.
     n : int
         Rows, without those that fill the last block.
     base : int
     unit : float
     """
 
-    codes: NDArray[np.uint8]
+    high: NDArray[np.uint8]
+    low: NDArray[np.uint8]
     scales: NDArray[np.uint8]
     residuals: NDArray[np.uint8]
+    coarse: NDArray[np.uint8]
     n: int
     base: int
     unit: float
+
+    @classmethod
+    def room(cls, n: int, d: int, base: int, unit: float) -> CodedRows:
+        """Return zeros to be filled by `code_rows`."""
+        return cls.of({name: np.zeros(shape, np.uint8) for name, shape in cls.shapes(n, d).items()}, n, base, unit)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[np.uint8]], n: int, base: int, unit: float) -> CodedRows:
+        """Return coded rows from their arrays by name."""
+        return cls(arrays["high"], arrays["low"], arrays["scales"], arrays["residuals"], arrays["coarse"], n, base, unit)
+
+    @staticmethod
+    def shapes(n: int, d: int) -> dict[str, tuple[int, ...]]:
+        """Return the arrays' shapes, by name, for n rows of d numbers."""
+        blocks, groups = -(-n // BLOCK), -(-d // 4)
+        planes = {"high": (blocks, (groups + 1) // 2, BLOCK, 4), "low": (blocks, groups // 2, BLOCK, 4)}
+        return planes | {"scales": (blocks * BLOCK,), "residuals": (blocks * BLOCK,), "coarse": (-(-blocks // PANEL),)}
+
+    def arrays(self) -> dict[str, NDArray[np.uint8]]:
+        """Return the arrays by name, in the kernels' order."""
+        return {name: getattr(self, name) for name in ("high", "low", "scales", "residuals", "coarse")}
+
+    def arguments(self, terms: RowTerms) -> tuple[Any, ...]:
+        """Return what the kernels take of coded rows."""
+        groups = self.high.shape[1] + self.low.shape[1]
+        return *self.arrays().values(), terms.factor, terms.addend, terms.reach, self.n, groups, self.base, self.unit
+
+
+@dataclass(frozen=True, slots=True)
+class CodedQueries:
+    """Queries as 8-bit codes q = s'c' + e'.
+
+    Attributes
+    ----------
+    codes : array of shape (tiles, groups, screen_tile()), int32
+        Four codes of a query in each, -127..127.
+    offset : array of shape (tiles · screen_tile(),), int32
+        68 times the sum of a query's codes.
+    terms : array of shape (tiles · screen_tile(), 5), float32
+        |s'c'|, |e'|, constant, 1 and |s'c'| + |e'|, all divided by s'.
+    """
+
+    codes: NDArray[np.int32]
+    offset: NDArray[np.int32]
+    terms: NDArray[np.float32]
 
 
 def screen_tile() -> int:
@@ -107,7 +160,7 @@ def code_rows(rows: NDArray[Any], middle: NDArray[np.float64], base: int, unit: 
     Parameters
     ----------
     rows : array of shape (m, d), float32, float64, float16 or bfloat16
-        A whole number of blocks of rows, or the last ones.
+        A whole number of panels of rows, or the last ones.
     middle : array of shape (d,), float64
         Taken from each row.
     base : int
@@ -125,18 +178,18 @@ def code_rows(rows: NDArray[Any], middle: NDArray[np.float64], base: int, unit: 
         If `out` has no room for the rows.
     """
     blocks = -(-len(rows) // BLOCK)
-    part = slice(first, first + blocks)
-    codes, lines = out.codes[part], slice(first * BLOCK, (first + blocks) * BLOCK)
-    if len(codes) != blocks or codes.shape[1] != -(-rows.shape[1] // 4):
-        message = f"code_rows(rows of shape {rows.shape}) needs {blocks} blocks from {first} on; `out` holds {out.codes.shape}"
+    part, lines = slice(first, first + blocks), slice(first * BLOCK, (first + blocks) * BLOCK)
+    high, low = out.high[part], out.low[part]
+    if first % PANEL or len(high) != blocks or high.shape[1] + low.shape[1] != -(-rows.shape[1] // 4):
+        message = f"code_rows(rows of shape {rows.shape}) needs {blocks} blocks from {first} on, a panel's edge; `out` has {out.n:,} rows"
         raise ShapeError(message)
+    outs = high, low, out.scales[lines], out.residuals[lines], out.coarse[first // PANEL :]
     compiled = kernel("code_rows")
     if compiled is None:
-        reference.code_rows(rows, middle, base, unit, codes, out.scales[lines], out.residuals[lines])
+        reference.code_rows(rows, middle, base, unit, *outs)
         return
     scratch = np.empty(rows.shape[1] + 8)
-    kind = TYPES[rows.dtype.name]
-    compiled(kind, rows, rows.strides[0], *rows.shape, middle, base, unit, scratch, codes, out.scales[lines], out.residuals[lines])
+    compiled(TYPES[name_of(rows.dtype)], rows, rows.strides[0], *rows.shape, middle, base, unit, scratch, *outs)
 
 
 def pack_rows(rows: NDArray[Any], middle: NDArray[np.float64], packed: NDArray[np.float32]) -> None:
@@ -164,30 +217,14 @@ def pack_rows(rows: NDArray[Any], middle: NDArray[np.float64], packed: NDArray[n
     compiled(TYPES[rows.dtype.name], rows, rows.strides[0], *rows.shape, middle, np.empty(rows.shape[1] + 8), packed)
 
 
-def screen_bytes(  # noqa: PLR0913 - rows, queries, what is kept, and the range
-    rows: CodedRows,
-    terms: RowTerms,
-    query_codes: NDArray[np.int32],
-    offset: NDArray[np.int32],
-    query_terms: NDArray[np.float32],
-    kept: Kept,
-    *,
-    zero: int,
-    first: int,
-    last: int,
-) -> int:
+def screen_bytes(rows: CodedRows, terms: RowTerms, queries: CodedQueries, kept: Kept, *, zero: int, first: int, last: int) -> int:
     """Screen blocks first..last-1 of coded rows for q queries.
 
     Parameters
     ----------
     rows : CodedRows
     terms : RowTerms
-    query_codes : array of shape (tiles, groups, screen_tile()), int32
-        Four codes of a query in each, -127..127.
-    offset : array of shape (tiles · screen_tile(),), int32
-        64 times the sum of a query's codes.
-    query_terms : array of shape (tiles · screen_tile(), 5), float32
-        |s'c'|, |e'|, constant, 1 and |s'c'| + |e'| of q = s'c' + e', all divided by s'.
+    queries : CodedQueries
     kept : Kept
     zero : int
         The block from whose first row the kept rows are counted.
@@ -203,15 +240,14 @@ def screen_bytes(  # noqa: PLR0913 - rows, queries, what is kept, and the range
     ArgumentError
         If the arrays do not fit each other.
     """
-    blocks, groups = rows.codes.shape[:2]
-    if not 0 <= zero <= first <= last <= blocks or query_codes.shape[1] != groups or len(terms.reach) * PANEL < blocks:
-        message = f"screen_bytes: blocks {first}..{last} of {blocks}, queries of {query_codes.shape[1]} groups for rows of {groups}"
+    blocks, groups = len(rows.high), rows.high.shape[1] + rows.low.shape[1]
+    if not 0 <= zero <= first <= last <= blocks or queries.codes.shape[1] != groups or len(terms.reach) * PANEL < blocks:
+        message = f"blocks {first}..{last} of {blocks}, queries of {queries.codes.shape[1]} groups for rows of {groups}"
         raise ArgumentError(message)
-    coded = rows.codes, rows.scales, rows.residuals
-    laid = terms.factor, terms.addend, terms.reach, rows.n, groups, rows.base, rows.unit
-    asked = zero, first, last, query_codes, offset, query_terms, len(kept.count)
+    room = np.empty(PANEL * BLOCK * 4 * groups, np.uint8)
+    asked = zero, first, last, queries.codes, queries.offset, queries.terms, len(kept.count)
     screen: Callable[..., int] = kernel("screen_bytes") or reference.screen_bytes
-    return int(screen(*coded, *laid, *asked, *kept.arguments()))
+    return int(screen(*rows.arguments(terms), *asked, *kept.arguments(), room))
 
 
 def screen_floats(  # noqa: PLR0913 - rows, queries, what is kept, and the range

@@ -18,6 +18,22 @@ def name_of(dtype: np.dtype[Any]) -> str:
     return dtype.name
 
 
+class Checked:
+    """An array that was checked before, for kernels that are called again and again in microseconds: a check takes one.
+
+    Parameters
+    ----------
+    kind : Array
+        What the kernel expects.
+    array : numpy array or None
+    """
+
+    __slots__ = ("address", "array")
+
+    def __init__(self, kind: Array, array: np.ndarray[Any, Any] | None) -> None:
+        self.array, self.address = array, kind.from_param(array)
+
+
 class Array:
     """The type of an argument that is a NumPy array: checks it at the call and hands its address to C.
 
@@ -36,8 +52,10 @@ class Array:
     def __init__(self, *dtypes: str, writeable: bool = False, optional: bool = False, strided: bool = False) -> None:
         self.dtypes, self.writeable, self.optional, self.strided = dtypes, writeable, optional, strided
 
-    def from_param(self, array: np.ndarray[Any, Any] | None) -> ctypes.c_void_p:
+    def from_param(self, array: np.ndarray[Any, Any] | Checked | None) -> ctypes.c_void_p:
         """Return the address of `array`, which ctypes then passes on."""
+        if isinstance(array, Checked):
+            return array.address
         if array is None and self.optional:
             return ctypes.c_void_p(None)
         dtype = getattr(array, "dtype", None)
@@ -56,7 +74,7 @@ class Array:
 
 FLAG, SIZE, MASK, FLOAT = ctypes.c_int32, ctypes.c_int64, ctypes.c_uint64, ctypes.c_double
 BYTES, IDS, SLOTS = Array("uint8"), Array("int64"), Array("uint32")
-FLOATS, SOME_IDS = Array("float64"), Array("int64", optional=True)
+FLOATS, SOME_IDS, SOME_FLOATS = Array("float64"), Array("int64", optional=True), Array("float64", optional=True)
 ROWS = Array("float32", "float64", "float16", "bfloat16", strided=True)
 NEW_FLOATS, NEW_IDS, NEW_SLOTS, NEW_BYTES = (Array(name, writeable=True) for name in ("float64", "int64", "uint32", "uint8"))
 NEW_NUMBERS = Array("float32", "float64", writeable=True)
@@ -64,6 +82,11 @@ REAL, REALS, SOME_REALS, INTS = ctypes.c_float, Array("float32"), Array("float32
 NEW_REALS, NEW_INTS = Array("float32", writeable=True), Array("int32", writeable=True)
 SINGLES, NEW_SINGLES = Array("float32", strided=True), Array("float32", writeable=True, strided=True)
 ROW_TERMS = (SOME_REALS, SOME_REALS, REALS, SIZE, SIZE)  # factor, addend, reach, n, groups or d
+CODED = (*(5 * [BYTES]), *ROW_TERMS, FLAG, REAL)  # high, low, scales, residuals, coarse, the rows' terms, base, unit
+ASKED = (INTS, INTS, REALS, SIZE)  # a batch of queries: codes, offset, terms, q
+TABLE = (FLAG, FLAG, ROWS, SIZE, SIZE, SOME_FLOATS, FLOAT)  # measure, type, rows, stride, d, lengths, most
+FOUND = (NEW_FLOATS, NEW_IDS, NEW_IDS, NEW_FLOATS)  # keys, ids, rows finished, the best key of a row that was not
+SETTLING = (FLOATS, FLOATS, FLOAT, *(3 * [FLOATS]), *FOUND, NEW_REALS)  # see settle.h
 KEPT = (SIZE, SIZE, NEW_REALS, NEW_REALS, NEW_INTS, NEW_INTS)  # k, room, lower, upper, row, count
 GATHERED = (NEW_IDS, Array("uint64", writeable=True), Array("uint64", writeable=True))  # sums, bits, tops
 NEW_ENTRIES = (NEW_INTS, NEW_IDS, NEW_IDS)  # columns, sums, sizes of the rows
@@ -86,9 +109,11 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "pair_sums": (None, FLAG, FLAG, FLOATS, ROWS, SIZE, SIZE, SOME_IDS, SOME_IDS, SIZE, NEW_FLOATS),
     "row_sums": (None, FLAG, ROWS, SIZE, SIZE, SIZE, NEW_FLOATS),
     "screen_tile": (FLAG,),
-    "code_rows": (None, FLAG, ROWS, SIZE, SIZE, SIZE, FLOATS, FLAG, REAL, NEW_FLOATS, NEW_BYTES, NEW_BYTES, NEW_BYTES),
+    "code_rows": (None, FLAG, ROWS, SIZE, SIZE, SIZE, FLOATS, FLAG, REAL, NEW_FLOATS, *(5 * [NEW_BYTES])),
     "pack_rows": (None, FLAG, ROWS, SIZE, SIZE, SIZE, FLOATS, NEW_FLOATS, NEW_REALS),
-    "screen_bytes": (SIZE, *(3 * [BYTES]), *ROW_TERMS, FLAG, REAL, SIZE, SIZE, SIZE, INTS, INTS, REALS, SIZE, *KEPT),
+    "screen_bytes": (SIZE, *CODED, SIZE, SIZE, SIZE, *ASKED, *KEPT, NEW_BYTES),
+    "settle": (None, *TABLE, *SETTLING, IDS, SIZE, SIZE, *KEPT),
+    "nearest": (None, *CODED, SIZE, SIZE, *TABLE, FLOATS, FLOAT, FLOATS, NEW_FLOATS, NEW_REALS, NEW_BYTES, *KEPT, *FOUND),
     "screen_floats": (SIZE, REALS, *ROW_TERMS, REAL, SIZE, SIZE, REALS, REALS, SIZE, *KEPT),
     "all_pairs": (SIZE, FLAG, SINGLES, SIZE, SIZE, REALS, SIZE, SIZE, FLOATS, FLOATS, FLOAT, FLOAT, NEW_SINGLES, SIZE),
     "hash_tokens": (SIZE, BYTES, IDS, SIZE, NEW_SLOTS, MASK, NEW_IDS),

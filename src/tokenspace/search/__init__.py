@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tokenspace.search.approximate import Approximate
-from tokenspace.search.exact import Certificate, Exact, Found
+from tokenspace.search.exact import Exact
+from tokenspace.search.found import Certificate, Found
 from tokenspace.search.graph import neighbour_graph
 from tokenspace.search.plan import Plan
 from tokenspace.search.ranges import Within

@@ -20,7 +20,7 @@ from tokenspace.errors import ArgumentError, ChecksumError, HeaderError, ShapeEr
 from tokenspace.measures import MEASURES, Measure, check_measure, listed_pairs
 from tokenspace.rows import as_matrix, check_finite, checked_rows
 from tokenspace.search import ann
-from tokenspace.search.exact import Found
+from tokenspace.search.found import Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

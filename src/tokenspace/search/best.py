@@ -40,10 +40,10 @@ class Keys:
     measure : "euclidean", "inner_product" or "cosine"
     """
 
-    __slots__ = ("_lengths", "_matrix", "measure", "queries", "query_lengths")
+    __slots__ = ("_matrix", "lengths", "measure", "queries", "query_lengths")
 
     def __init__(self, matrix: NDArray[Any], lengths: NDArray[np.float64] | None, queries: NDArray[np.float64], measure: Measure) -> None:
-        self._matrix, self._lengths, self.queries, self.measure = matrix, lengths, queries, measure
+        self._matrix, self.lengths, self.queries, self.measure = matrix, lengths, queries, measure
         self.query_lengths = norms(queries)
 
     def of(self, query: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -51,9 +51,9 @@ class Keys:
         if self.measure == "euclidean":
             return -pair_sums("difference", self.queries, self._matrix, query_ids=query, row_ids=row)
         products = pair_sums("product", self.queries, self._matrix, query_ids=query, row_ids=row)
-        if self._lengths is None:
+        if self.lengths is None:
             return products
-        lengths = self.query_lengths[query] * self._lengths[row]
+        lengths = self.query_lengths[query] * self.lengths[row]
         return np.where(lengths > 0, np.clip(products / np.where(lengths > 0, lengths, 1), -1, 1), NO_COSINE)
 
 
@@ -77,6 +77,14 @@ class Best:
 
     def __init__(self, q: int, k: int) -> None:
         self.ids, self.keys = np.full((q, k), NO_ROW), np.full((q, k), -np.inf)
+
+    @classmethod
+    def of(cls, ids: NDArray[np.int64], keys: NDArray[np.float64]) -> Best:
+        """Return rows in any order, none of which is there twice, as the best of their queries."""
+        order = np.lexsort((ids, -keys), axis=-1)
+        best = cls(len(ids), 0)
+        best.ids, best.keys = np.take_along_axis(ids, order, axis=1), np.take_along_axis(keys, order, axis=1)
+        return best
 
     def offer(
         self, query: NDArray[np.int64], row: NDArray[np.int64], key: NDArray[np.float64], floor: NDArray[np.float64] | None = None

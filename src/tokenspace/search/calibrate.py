@@ -10,7 +10,7 @@ import numpy as np
 
 from tokenspace import native
 from tokenspace.engines import local
-from tokenspace.native import CodedRows, Kept, RowTerms
+from tokenspace.native import CodedQueries, CodedRows, Kept, RowTerms
 from tokenspace.search.exact import Exact
 from tokenspace.search.plan import KNOWN, Costs
 
@@ -92,15 +92,15 @@ def _of_screens(narrow: NDArray[np.float32], wide: NDArray[np.float32], seconds:
     packing = seconds(partial(native.pack_rows, wide, np.zeros(WIDE), packed))
     coded = _coded(ROWS, WIDE)
     coding = seconds(partial(native.code_rows, wide, np.zeros(WIDE), coded.base, coded.unit, coded, 0))
-    many = _coded(1 << 17, WIDE)  # 64 MB of codes: past the caches
-    alone = Kept.start(1, 1, 512)
-    alone.lower[:] = 3e38
-    reading = seconds(partial(_screen_bytes, many, alone))
+    # One row again and again, longer than any code says, so that only the first panels' rows are finished; 32 MB of codes.
+    many = np.lib.stride_tricks.as_strided(np.full(WIDE, 1e3, dtype=np.float32), (1 << 17, WIDE), (0, 4))
+    alone = native.Nearest(_coded(len(many), WIDE), _terms(len(many)), many, "inner_product", None, 1.0, np.zeros(WIDE))
+    reading = seconds(lambda: alone(np.ones(WIDE), 1, 0, len(many) // 16))
     slope = {name: (pair[1] - pair[0]) / (keys * (WIDE - NARROW)) for name, pair in (("floats", floats), ("bytes", codes))}
     return {
         "pack": 1e9 * packing / numbers,
         "code": 1e9 * coding / numbers,
-        "read": 1e9 * reading / many.codes.size,
+        "read": 1e9 * reading / many.size,
         "floats": 1e9 * slope["floats"],
         "floats_key": 1e9 * max(floats[0] / keys - slope["floats"] * NARROW, 0.0),
         "bytes": 1e9 * slope["bytes"],
@@ -114,12 +114,12 @@ def _terms(n: int) -> RowTerms:
 
 def _coded(n: int, d: int) -> CodedRows:
     base = (int(np.float32(1).view(np.int32)) | 0xFFFFF) + 1 - (255 << 20)
-    codes = np.full((n // 16, d // 4, 16, 4), 64, dtype=np.uint8)
-    return CodedRows(codes, np.zeros(n, np.uint8), np.zeros(n, np.uint8), n, base, float(np.float32(np.sqrt(d) / 2 * 1.001 / 255)))
+    return CodedRows.room(n, d, base, float(np.float32(np.sqrt(d) / 2 * 1.001 / 255)))
 
 
 def _screen_bytes(rows: CodedRows, kept: Kept) -> None:
-    tile, groups = native.screen_tile(), rows.codes.shape[1]
+    tile, groups = native.screen_tile(), rows.high.shape[1] + rows.low.shape[1]
     tiles = -(-len(kept.count) // tile)
-    query = np.zeros((tiles, groups, tile), dtype=np.int32), np.zeros(tiles * tile, np.int32), np.ones((tiles * tile, 5), np.float32)
-    native.screen_bytes(rows, _terms(rows.n), *query, kept, zero=0, first=0, last=len(rows.codes))
+    codes, offset = np.zeros((tiles, groups, tile), dtype=np.int32), np.zeros(tiles * tile, np.int32)
+    queries = CodedQueries(codes, offset, np.ones((tiles * tile, 5), np.float32))
+    native.screen_bytes(rows, _terms(rows.n), queries, kept, zero=0, first=0, last=len(rows.high))

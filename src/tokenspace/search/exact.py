@@ -8,7 +8,7 @@ depends neither on the path, nor on how many queries come together, nor on the n
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,72 +17,25 @@ from tokenspace import native
 from tokenspace.engines import local
 from tokenspace.errors import ArgumentError, ShapeError
 from tokenspace.measures import EXTREME, Measure, check_measure, is_extreme, listed_pairs, norms
+from tokenspace.native import CodedRows, Nearest
 from tokenspace.rows import as_matrix, check_finite, checked_rows
 from tokenspace.search import every, product
-from tokenspace.search.best import FINISH, NO_COSINE, Keys, merged, scores
+from tokenspace.search.best import FINISH, NO_COSINE, Best, Keys, merged, scores
+from tokenspace.search.found import Certificate, Found
 from tokenspace.search.plan import PATHS, PathName, Plan, choose
 from tokenspace.search.ranges import Within, least_key, rows_within
-from tokenspace.search.screen import LARGEST, LEAST, ROWS, TOGETHER, Frame, Screener, code, middle_of
+from tokenspace.search.screen import FARTHEST, LARGEST, LEAST, ROWS, TOGETHER, Frame, Screener, code, middle_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from tokenspace.native import CodedRows
+SHARE = 12
+"""Queries, a multiple of which each thread gets where there are many: so many the kernels take at once, on the widest level."""
 
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """Why an answer is exact; made on request.
-
-    Attributes
-    ----------
-    path : str
-        How the rows were gone through.
-    screened : int
-        Rows whose bounds were looked at: all n.
-    finished : array of shape (q,), int64
-        Rows whose key was computed in float64, of each query.
-    last : array of shape (q,), float64
-        Score of each query's k-th row.
-    bound : array of shape (q,), float64
-        The best score that a row which was not finished can have; never better than `last`. NaN where every row was finished.
-    error : array of shape (q,), float64
-        The most by which a returned score can differ from the real number, through rounding in float64.
-    """
-
-    path: PathName
-    screened: int
-    finished: NDArray[np.int64]
-    last: NDArray[np.float64]
-    bound: NDArray[np.float64]
-    error: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a search found; unpacks as ``ids, scores``.
-
-    Attributes
-    ----------
-    ids : array of shape (q, k) or, for a single query, (k,), int64
-        Row ids, the closest first; -1 where leaving rows out left fewer than k.
-    scores : array of the same shape, float64
-        The measure itself: distances rise along a row, similarities fall. NaN for a cosine with a zero vector, which ranks last,
-        and where the id is -1.
-    certificate : Certificate or None
-        Where it was asked for.
-    """
-
-    ids: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    certificate: Certificate | None = None
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        """Yield ids, then scores."""
-        yield self.ids
-        yield self.scores
+ALONE = 3e-3
+"""Seconds up to which one thread answers a single query: starting a second one takes 0.2 ms, and both wait for the same memory."""
 
 
 class Exact:
@@ -131,12 +84,14 @@ class Exact:
     __slots__ = (
         "_codes",
         "_extreme",
+        "_farthest",
         "_frame",
         "_lengths",
         "_lock",
         "_missed",
         "_most",
         "_path",
+        "_single",
         "_usable",
         "matrix",
         "measure",
@@ -169,12 +124,13 @@ class Exact:
             message = f"path must be auto or one of {', '.join(self._usable)} for this matrix here; seen {path!r}"
             raise ArgumentError(message, hint="" if path in PATHS else f"the paths are {', '.join(PATHS)}")
         self._path = path
-        blocks, groups = -(-len(self.matrix) // 16), -(-self.matrix.shape[1] // 4)
-        if codes is not None and (codes[0].codes.shape[:2] != (blocks, groups) or codes[0].n != len(self.matrix)):
-            message = f"codes of {codes[0].n:,} rows, {codes[0].codes.shape}, are not those of a matrix of shape {self.matrix.shape}"
+        if codes is not None and {name: part.shape for name, part in codes[0].arrays().items()} != CodedRows.shapes(*self.matrix.shape):
+            message = f"codes of {codes[0].n:,} rows, {codes[0].high.shape}, are not those of a matrix of shape {self.matrix.shape}"
             raise ShapeError(message, hint="make them with .code() of a search of this matrix")
         self._codes = codes
         self._frame: Frame | None = None
+        self._farthest: float | None = None
+        self._single: Nearest | None = None
         self._missed = 0.0
         self._lock = threading.Lock()
 
@@ -335,6 +291,23 @@ class Exact:
                 self._frame = Frame.of(self.matrix, self.measure, self._lengths, middle)
             return self._frame
 
+    def _within_reach(self, queries: NDArray[np.float64]) -> bool:
+        """Return whether screens can bound these queries' keys: in float32, and not finer than float64 can tell them apart.
+
+        From so far away that rounding makes ties of different distances, those ties count, and a sharper bound would break them.
+        """
+        if self.measure == "cosine":
+            return True
+        if self._farthest is None:
+            self._farthest = FARTHEST
+            if self.measure == "euclidean":
+                frame = self._framed(None)
+                # a squared distance is rounded by (d + 8) 2^-53 of itself, bounds allow for 2^-19 of the lengths' product
+                nearest = float(frame.terms.reach[:, 0].min(initial=np.inf)) * 2.0**32 / (self.matrix.shape[1] + 16)
+                self._farthest = min(FARTHEST, nearest - float(np.linalg.norm(frame.middle)))
+        lengths = norms(queries)
+        return bool(lengths.max(initial=0) <= self._farthest and lengths.min(initial=1, where=lengths > 0) >= 1 / FARTHEST)
+
     def _run(self, function: Callable[[tuple[int, int]], Any]) -> list[Any]:
         """Map a function over ranges of whole panels, one a thread and none of 2^30 rows or more."""
         panels = -(-len(self.matrix) // ROWS)
@@ -373,6 +346,10 @@ class Exact:
 
     def _by_blocks(self, queries: NDArray[np.float64], k: int, progress: Callable[[int, int], object] | None = None) -> Found:
         plan = self.explain(len(queries), k)
+        if plan.path in {"floats", "bytes"} and not self._within_reach(queries):
+            plan = replace(plan, path="product", coding=0.0)
+        if len(queries) == 1 and plan.path == "bytes" and queries.any():
+            return self._alone(queries, k, plan.seconds["bytes"], progress)
         if plan.coding and plan.path != "bytes" and "bytes" in plan.seconds:
             self._missed += max(0.0, plan.seconds[plan.path] - plan.seconds["bytes"])
         outcomes = []
@@ -381,15 +358,64 @@ class Exact:
             if progress is not None:
                 progress(min(at + TOGETHER, len(queries)), len(queries))
         ids, keys, finished, bound = (np.concatenate(column) for column in zip(*outcomes, strict=True))
+        return self._found(queries, plan.path, ids, keys, finished, bound)
+
+    def _found(
+        self,
+        queries: NDArray[np.float64],
+        path: PathName,
+        ids: NDArray[np.int64],
+        keys: NDArray[np.float64],
+        finished: NDArray[np.int64],
+        bound: NDArray[np.float64],
+    ) -> Found:
+        """Return ids and scores with their certificate."""
         terms = norms(queries) * self._most if self.measure == "inner_product" else np.ones(len(queries))
         error = (self.matrix.shape[1] + 8) * 2.0**-53 * terms
         score, last = scores(keys, self.measure), scores(keys[:, -1:], self.measure)[:, 0]
         if self.measure == "euclidean":
             error = error * np.nan_to_num(last)
-        proof = Certificate(
-            plan.path, len(self.matrix), finished, last, np.where(np.isnan(bound), bound, scores(bound, self.measure)), error
-        )
+        proof = Certificate(path, len(self.matrix), finished, last, np.where(np.isnan(bound), bound, scores(bound, self.measure)), error)
         return Found(ids, score, proof)
+
+    def _shared(self, queries: NDArray[np.float64], k: int) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
+        """Give each thread some queries and all rows: had it some of the rows, it would have to find k of its own among them."""
+        codes, middle = self.code()
+        frame = self._framed(middle)
+
+        def search(part: tuple[int, int]) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
+            keys = Keys(self.matrix, self._lengths, queries[part[0] * SHARE : part[1] * SHARE], self.measure)
+            return Screener(self.matrix, keys, frame, self._most).by_bytes(codes, k, 0, len(self.matrix))
+
+        found = local.run(search, local.ranges(-(-len(queries) // SHARE), self.threads), threads=self.threads)
+        best = Best.of(*(np.concatenate([getattr(part[0], name) for part in found]) for name in ("ids", "keys")))
+        return best, np.concatenate([part[1] for part in found]), np.concatenate([part[2] for part in found])
+
+    def _alone(self, query: NDArray[np.float64], k: int, seconds: float, progress: Callable[[int, int], object] | None) -> Found:
+        """Search for one query: in microseconds where the table is small, so nothing is prepared that was prepared before."""
+        search = self._nearest()
+        blocks, panels = -(-len(self.matrix) // 16), -(-len(self.matrix) // ROWS)
+        shares = max(1 if seconds < ALONE else self.threads, len(self.matrix) >> 30)
+        if shares == 1:
+            keys, ids, finished, bound = search(query[0], k, 0, blocks)
+        else:
+            parts = [(16 * a, min(16 * b, blocks)) for a, b in local.ranges(panels, shares)]
+            found = local.run(lambda part: search(query[0], k, *part), parts, threads=self.threads)
+            keys, ids, finished, bound = (np.concatenate(column) for column in zip(*found, strict=True))
+            order = np.lexsort((ids, -keys))[:k]
+            keys, ids, finished, bound = keys[order], ids[order], finished.sum(keepdims=True), bound.max(keepdims=True)
+        if progress is not None:
+            progress(1, 1)
+        return self._found(query, "bytes", ids[None], keys[None], finished, bound)
+
+    def _nearest(self) -> Nearest:
+        """Return what searches for single queries, making it where it is not there yet."""
+        codes, middle = self.code()
+        frame = self._framed(middle)
+        with self._lock:
+            if self._single is None:
+                self._single = Nearest(codes, frame.terms, self.matrix, self.measure, self._lengths, self._most, middle)
+            return self._single
 
     def _searched(
         self, queries: NDArray[np.float64], k: int, path: PathName
@@ -401,9 +427,11 @@ class Exact:
             parts = [(*found, unseen) for found in self._run(lambda part: every.search_rows(keys, k, *part))]
         elif path == "product":
             parts = [(*found, unseen) for found in self._run(lambda part: product.search_rows(self.matrix, keys, k, *part))]
+        elif path == "bytes" and self.threads > 1 and len(queries) >= 2 * SHARE and not len(self.matrix) >> 30:
+            parts = [self._shared(queries, k)]
         else:
             codes = self.code() if path == "bytes" else None
-            screener = Screener(self.matrix, keys, self._framed(None if codes is None else codes[1]))
+            screener = Screener(self.matrix, keys, self._framed(None if codes is None else codes[1]), self._most)
             if codes is None:
                 parts = self._run(lambda part: screener.by_floats(k, *part))
             else:

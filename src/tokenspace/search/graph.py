@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace.errors import ArgumentError
-from tokenspace.search.exact import Exact, Found
+from tokenspace.search.exact import Exact
+from tokenspace.search.found import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable

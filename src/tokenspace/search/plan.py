@@ -39,7 +39,7 @@ class Costs:
     code, bytes, bytes_key : float
         One number coded; one multiply-add of the byte screen, and one key bounded by it.
     read : float
-        One code read from memory, which bounds the byte screen from below where queries are few.
+        One number bounded for a single query, by half a code read from memory.
     query, call : float
         Preparing and settling one query; starting one search.
     """
@@ -61,7 +61,7 @@ class Costs:
 
 # Measured by `calibrate` on one thread of a Zen 4 server, each level with its own kernels. `finish`, `code` and `scattered` are those of
 # tables larger than the caches: 8.4, 14 and 30 ms for 400,000 rows of 50 float32.
-WIDE = Costs(0.42, 75, 0.041, 2.5, 1.6, 0.0187, 0.11, 0.7, 0.0053, 0.25, 0.045, 80_000, 300_000)
+WIDE = Costs(0.42, 75, 0.041, 2.5, 1.6, 0.0187, 0.11, 0.9, 0.0048, 0.1, 0.03, 15_000, 150_000)
 KNOWN = {
     "x86-64-v4-vnni": WIDE,
     "x86-64-v4": replace(WIDE, bytes=0.0096),
@@ -120,7 +120,7 @@ def expected(q: int, n: int, d: int, k: int, costs: Costs) -> dict[PathName, flo
         "every": 1e-9 * (products * costs.finish + costs.call),
         "product": 1e-9 * (n * d * costs.finish + products * costs.product + keys * costs.product_key + finishing),
         "floats": 1e-9 * (n * d * costs.pack + products * costs.floats + keys * costs.floats_key + finishing),
-        "bytes": 1e-9 * (max(products * costs.bytes, n * d * costs.read) + keys * costs.bytes_key + finishing),
+        "bytes": 1e-9 * (n * d * costs.read if q == 1 else products * costs.bytes + keys * costs.bytes_key) + 1e-9 * finishing,
     }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from tokenspace.errors import ArgumentError
 from tokenspace.measures import listed_pairs
 from tokenspace.rows import as_matrix
-from tokenspace.search.exact import Exact, Found
+from tokenspace.search.exact import Exact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from tokenspace.measures import Measure
+    from tokenspace.search.found import Found
 
 ROUNDING = 1e-12
 """Scores this close, relative to their size, are ties: parallel rows have cosines that differ by what their sums were rounded."""

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace import native
-from tokenspace.native import CodedRows, Kept, RowTerms
-from tokenspace.search.best import FINISH, NO_COSINE, Best, Keys
+from tokenspace.native import CodedQueries, CodedRows, Kept, RowTerms, Settling
+from tokenspace.search.best import FINISH, NO_COSINE, NO_ROW, Best, Keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tokenspace.measures import Measure
+
+    Outcome = tuple[Best, NDArray[np.int64], NDArray[np.float64]]
+    """Each query's best rows, how many were finished, and the highest key that one which was not can have."""
 
 ROWS = 16 * 16
 """Rows a panel: threads get whole panels."""
@@ -44,6 +47,10 @@ ROOM = 1 << 19
 
 LARGEST, LEAST = 1e8, 1e-8
 """Lengths for which float32 bounds neither overflow nor vanish, whatever the measure; tables beyond take another path."""
+
+FARTHEST = 1e20
+"""Queries longer than that, or shorter than its inverse, and not zero, take another path too, but for the cosine, which has no use for
+their lengths."""
 
 FAR = 1e-6
 """Share of the rows' distance from the origin that is added to their distance from the middle: 2^-19 of it is 2e-12, more than float64
@@ -129,17 +136,12 @@ def code(matrix: NDArray[Any], middle: NDArray[np.float64], largest: float, run:
         n·(d + 2) bytes, d rounded up to a multiple of four and n to one of sixteen.
     """
     n, d = matrix.shape
-    blocks = -(-n // 16)
-    top = int(np.float32(max(largest, LEAST) / 63 * UP).view(np.int32))
+    top = int(np.float32(max(largest, LEAST) / 59 * UP).view(np.int32))
     base = ((top | 0xFFFFF) + 1) - (255 << 20)
-    unit = float(np.float32(np.sqrt(d) / 2 * 1.001 / 255))
-    out = CodedRows(
-        np.empty((blocks, -(-d // 4), 16, 4), np.uint8), np.zeros(blocks * 16, np.uint8), np.zeros(blocks * 16, np.uint8), n, base, unit
-    )
-    out.codes[-1:] = 64
+    out = CodedRows.room(n, d, base, float(np.float32(np.sqrt(d) / 2 * 1.001 / 255)))
 
     def fill(part: tuple[int, int]) -> None:
-        native.code_rows(matrix[part[0] : part[1]], middle, base, unit, out, part[0] // 16)
+        native.code_rows(matrix[part[0] : part[1]], middle, base, out.unit, out, part[0] // 16)
 
     run(fill)
     return out
@@ -153,12 +155,27 @@ class Screener:
     keys : Keys
         Of q queries with the matrix.
     frame : Frame
+    most : float
+        The largest length of a row.
     """
 
-    __slots__ = ("_constant", "_doubt", "_frame", "_keys", "_matrix", "_moved", "_moved_lengths", "_scale", "_shift", "_slope", "_tile")
+    __slots__ = (
+        "_constant",
+        "_doubt",
+        "_frame",
+        "_keys",
+        "_matrix",
+        "_most",
+        "_moved",
+        "_moved_lengths",
+        "_scale",
+        "_shift",
+        "_slope",
+        "_tile",
+    )
 
-    def __init__(self, matrix: NDArray[Any], keys: Keys, frame: Frame) -> None:
-        self._matrix, self._keys, self._frame = matrix, keys, frame
+    def __init__(self, matrix: NDArray[Any], keys: Keys, frame: Frame, most: float) -> None:
+        self._matrix, self._keys, self._frame, self._most = matrix, keys, frame, most
         self._tile = native.screen_tile()
         lengths = np.where(keys.query_lengths > 0, keys.query_lengths, 1)
         moved = keys.queries
@@ -170,35 +187,40 @@ class Screener:
             self._constant = moved @ frame.middle
         self._moved = moved
         self._moved_lengths = _lengths(moved)
-        self._scale = np.abs(moved).max(axis=1) / 127
+        farthest = float(frame.terms.reach[:, 0].max(initial=0) + np.linalg.norm(frame.middle))
+        # Beside a query at the middle itself the rows' own terms would leave float32's range: coarser codes of it do no harm there.
+        self._scale = np.maximum(np.abs(moved).max(axis=1) / 127, 1e-15 * farthest if keys.measure == "euclidean" else 0)
         self._scale[self._scale == 0] = 1
         # A finished key is slope · key + shift to the screens: the product loses the middle's share, minus a squared distance becomes
         # half of |q'|^2 - |q' - x'|^2. `doubt` covers what rounding may change on the way.
         self._slope, self._shift, self._doubt = 1.0, np.zeros(len(moved)), np.full(len(moved), 1e-30)
         if keys.measure == "inner_product":
             self._shift = -(moved @ frame.middle)
-            self._doubt += 1e-10 * keys.query_lengths * float(frame.terms.reach[:, 0].max(initial=0) + np.linalg.norm(frame.middle))
+            self._doubt += 1e-10 * keys.query_lengths * farthest
         elif keys.measure == "euclidean":
             self._slope, self._shift = 0.5, self._moved_lengths**2 / 2
 
-    def by_bytes(self, rows: CodedRows, k: int, start: int, stop: int) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
+    def by_bytes(self, rows: CodedRows, k: int, start: int, stop: int) -> Outcome:
         """Search rows start..stop, start at a panel's edge, by their codes; see `_settled`."""
-        c = np.rint(self._moved / self._scale[:, None])
-        kept_length, lost = _lengths(c), _lengths(self._moved / self._scale[:, None] - c)
-        terms = np.stack([kept_length, lost, self._constant / self._scale, 1 / self._scale, kept_length + lost], axis=1)
-        packed = np.zeros((len(c), rows.codes.shape[1] * 4), dtype=np.int8)
-        packed[:, : c.shape[1]] = c
-        codes = self._tiles(packed.view(np.int32))
-        offset = self._padded((64 * c.sum(axis=1)).astype(np.int32))
-        query_terms = self._padded(_up(terms))
+        queries = self._coded(rows)
         first, last = start // 16, -(-stop // 16)
 
         def screen(kept: Kept, at: int, last: int) -> int:
-            return native.screen_bytes(rows, self._frame.terms, codes, offset, query_terms, kept, zero=first, first=at, last=last)
+            return native.screen_bytes(rows, self._frame.terms, queries, kept, zero=first, first=at, last=last)
 
-        return self._settled(screen, k, start, _spread_first(first, last) if len(c) > self._tile else [(first, last)], self._scale)
+        return self._settled(screen, k, start, _spread_first(first, last), self._scale)
 
-    def by_floats(self, k: int, start: int, stop: int) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
+    def _coded(self, rows: CodedRows) -> CodedQueries:
+        """Code the queries as the byte screens take them."""
+        c = np.rint(self._moved / self._scale[:, None])
+        kept_length, lost = _lengths(c), _lengths(self._moved / self._scale[:, None] - c)
+        terms = np.stack([kept_length, lost, self._constant / self._scale, 1 / self._scale, kept_length + lost], axis=1)
+        packed = np.zeros((len(c), 4 * (rows.high.shape[1] + rows.low.shape[1])), dtype=np.int8)
+        packed[:, : c.shape[1]] = c
+        offset = self._padded((68 * c.sum(axis=1)).astype(np.int32))
+        return CodedQueries(self._tiles(packed.view(np.int32)), offset, self._padded(_up(terms)))
+
+    def by_floats(self, k: int, start: int, stop: int) -> Outcome:
         """Search rows start..stop, start at a panel's edge, by float32 products of packed rows; see `_settled`."""
         d = self._matrix.shape[1]
         terms = self._frame.terms
@@ -237,55 +259,36 @@ class Screener:
         scale: NDArray[np.float64],
         *,
         zero: Callable[[int], int] | None = None,
-    ) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
+    ) -> Outcome:
         """Run a screen over chunks of blocks; finish what it kept, whenever it is full and at the end.
 
         Kept rows are counted from row `start`; or, where `zero` is given, from the row it tells for a chunk's first block, and then each
         chunk is settled before the next.
-
-        Returns
-        -------
-        Best
-            Each query's best rows.
-        array of shape (q,), int64
-            How many rows of each query were finished.
-        array of shape (q,), float64
-            The highest key that a row which was not finished can have.
         """
         q = len(self._moved)
-        best, finished = Best(q, k), np.zeros(q, dtype=np.int64)
+        settling = self._settling(k, scale)
         kept = Kept.start(q, k, max(2 * k + ROWS, min(ROOM // q, 32 * ROWS), 2 * ROWS))
         for first, last in chunks:
             at = first
             while (at := screen(kept, at, last)) < last:
                 full = np.flatnonzero(kept.count + ROWS > kept.upper.shape[1])
-                self._settle(kept, full, start if zero is None else zero(first), best, finished, scale)
+                native.settle(settling, full, kept, zero=start if zero is None else zero(first))
             if zero is not None:
-                self._settle(kept, np.arange(q), zero(first), best, finished, scale)
+                native.settle(settling, np.arange(q), kept, zero=zero(first))
         if zero is None:
-            self._settle(kept, np.arange(q), start, best, finished, scale)
-        return best, finished, self._bound(kept.lower[:, 0], scale)
+            native.settle(settling, np.arange(q), kept, zero=start)
+        return self._outcome(settling, kept)
 
-    def _settle(
-        self, kept: Kept, which: NDArray[np.int64], zero: int, best: Best, finished: NDArray[np.int64], scale: NDArray[np.float64]
-    ) -> None:
-        """Finish the kept rows of some queries, and raise their thresholds to what the finished keys prove."""
-        hopeful = (np.arange(kept.upper.shape[1]) < kept.count[which, None]) & (kept.upper[which] >= kept.lower[which, :1])
-        # k rows are known to reach the threshold, which is rounded down: a key below it has no place
-        floor = self._bound(kept.lower[:, 0], scale)
-        query, place = np.nonzero(hopeful)
-        query = which[query]
-        row = kept.row[query, place].astype(np.int64) + zero
-        finished[which] += hopeful.sum(axis=1)
-        for piece in range(0, len(query), FINISH):
-            part = slice(piece, piece + FINISH)
-            best.offer(query[part], row[part], self._keys.of(query[part], row[part]), floor)
-        kept.count[which] = 0
-        proven = self._slope * best.keys[which][:, ::-1]  # rising: a heap
-        shift, doubt = self._shift[which, None], self._doubt[which, None]
-        with np.errstate(invalid="ignore"):
-            lower = (proven + shift - 1e-6 * (np.abs(proven) + np.abs(shift)) - doubt) / scale[which, None]
-        kept.lower[which] = np.where(np.isneginf(proven), -np.inf, lower)
+    def _settling(self, k: int, scale: NDArray[np.float64]) -> Settling:
+        """Return what finishes rows for these queries, none of which was seen yet."""
+        keys, q = self._keys, len(self._moved)
+        table = keys.measure, self._matrix, keys.lengths, self._most, keys.queries, keys.query_lengths
+        found = np.full((q, k), -np.inf), np.full((q, k), NO_ROW), np.zeros(q, dtype=np.int64), np.full(q, -np.inf)
+        return Settling(*table, self._slope, self._shift, self._doubt, scale, *found)
+
+    def _outcome(self, settling: Settling, kept: Kept) -> Outcome:
+        bound = np.maximum(settling.unseen, self._bound(kept.lower[:, 0], settling.scale))
+        return Best.of(settling.ids, settling.keys), settling.finished, bound
 
     def _bound(self, lower: NDArray[np.float32], scale: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the finished keys that thresholds of the screens stand for."""

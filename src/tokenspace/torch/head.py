@@ -59,7 +59,7 @@ class Output(Partial):
             raise ShapeError(message)
         if len(selection) == len(weight):  # all rows train
             return functional.linear(hidden, weight, bias)
-        if torch.compiler.is_compiling():
+        if self._plainly():
             new = functional.linear(hidden, part.to(weight.dtype), None if part_bias is None else part_bias.to(weight.dtype))
             return functional.linear(hidden, weight, bias).index_copy(-1, selection.ids(hidden.device), new)
         logits: torch.Tensor = _Logits.apply(hidden, weight, bias, part, part_bias, selection)
@@ -248,7 +248,7 @@ class Head(Output, torch.nn.Linear):
     def _operands(self) -> tuple[Any, Any, Any, Any, Selection]:
         if self._selection is None:
             return self.weight, self.bias, self.weight, self.bias, Selection.everything(self.out_features)
-        if not torch.compiler.is_compiling():
+        if not self._plainly():
             self._write_through()
         return self.weight, self.bias, self.new_rows, self.new_bias, self._selection
 
@@ -329,12 +329,15 @@ class TiedHead(Output):
             rows = {} if biases is None else {"bias": biases}
         self._choose(ids, self.layer.num_embeddings, rows, record=record)
 
+    def _plainly(self) -> bool:
+        return super()._plainly() or bool(self.layer._plainly())  # noqa: SLF001 - the layer's rows are the head's
+
     def _operands(self) -> tuple[Any, Any, Any, Any, Selection]:
         layer = self.layer
         selection = layer._selection  # noqa: SLF001
         if selection is None:
             return layer.weight, self.bias, layer.weight, self.bias, Selection.everything(layer.num_embeddings)
-        if not torch.compiler.is_compiling():
+        if not self._plainly():
             layer._write_through()  # noqa: SLF001
             self._write_through()
         return layer.weight, self.bias, layer.new_rows, self.new_bias, selection

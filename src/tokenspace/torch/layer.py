@@ -230,7 +230,7 @@ class EmbeddingLayer(Partial, torch.nn.Embedding):
         if tokens is None:
             message = "the layer does not know its tokens: a table needs one for each row"
             raise ArgumentError(message, hint="pass them: layer.to_table(tokens)")
-        self._write_through()
+        self._write_through(adopt=True)
         return EmbeddingTable(tokens, as_array(self.weight))
 
     def merge(self) -> torch.nn.Module:
@@ -241,7 +241,7 @@ class EmbeddingLayer(Partial, torch.nn.Embedding):
         torch.nn.Embedding or torch.nn.EmbeddingBag
             Sharing memory with this layer, which should not be used further.
         """
-        self._write_through()
+        self._write_through(adopt=True)
         names = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
         options = {name: getattr(self, name) for name in names}
         if self.mode is not None:
@@ -323,13 +323,13 @@ class EmbeddingLayer(Partial, torch.nn.Embedding):
             terms = coo.values()[:, None] * self._rows(column)
             return terms.new_zeros(x.shape[0], self.embedding_dim).index_add(0, row, terms)
         x = x if x.is_floating_point() else x.to(self.weight.dtype)
-        compiling = torch.compiler.is_compiling()
-        if not compiling:
+        plainly = self._plainly()
+        if not plainly:
             self._write_through()
         z = x @ self.weight
-        if self._selection is None or not (compiling or torch.is_grad_enabled()):
+        if self._selection is None or not (plainly or torch.is_grad_enabled()):
             return z
-        known = self._selection.part(self.weight) if compiling else self.new_rows.detach()
+        known = self._selection.part(self.weight) if plainly else self.new_rows.detach()
         return z + self._selection.columns(x) @ (self.new_rows - known).to(x.dtype)  # 0, with the new rows' gradient
 
     def extra_repr(self) -> str:
@@ -346,7 +346,7 @@ class EmbeddingLayer(Partial, torch.nn.Embedding):
             return functional.embedding(
                 ids, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
             )
-        if torch.compiler.is_compiling():
+        if self._plainly():
             return lookup_plainly(self.weight, self.new_rows, ids, self._selection, self._rules(), self.max_norm, self.norm_type)
         if self.max_norm is not None:
             self._shorten(ids, self._selection)
@@ -363,12 +363,12 @@ class EmbeddingLayer(Partial, torch.nn.Embedding):
     def _bags(self, ids: torch.Tensor, offsets: torch.Tensor | None, weights: torch.Tensor | None) -> torch.Tensor:
         """Reduce bags of rows."""
         flat, starts, weights = checked_bags(ids, offsets, weights, self._rules(), includes_end=self.include_last_offset)
-        if self._selection is None and not torch.compiler.is_compiling():
+        if self._selection is None and not self._plainly():
             return functional.embedding_bag(
                 flat, self.weight, starts, self.max_norm, self.norm_type, self.scale_grad_by_freq, str(self.mode), self.sparse, weights,
                 padding_idx=self.padding_idx,
             )  # fmt: skip
-        if self.max_norm is not None or torch.compiler.is_compiling():
+        if self.max_norm is not None or self._plainly():
             return bags_plainly(self._rows(flat), flat, starts, weights, self._rules())
         self._write_through()
         bags: torch.Tensor = Bags.apply(self.weight, self.new_rows, flat, starts, weights, self._selection, self._rules())

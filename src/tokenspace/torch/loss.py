@@ -87,7 +87,7 @@ def cross_entropy(
         raise ShapeError(message)
     weight, bias, part, part_bias, selection = head._operands()  # noqa: SLF001 - the head's other half
     flat, wanted = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1)
-    if torch.compiler.is_compiling():
+    if head._plainly():  # noqa: SLF001 - as above
         logits = head(flat)
         wide = logits if logits.dtype == torch.float64 else logits.float()
         return functional.cross_entropy(

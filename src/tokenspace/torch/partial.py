@@ -18,6 +18,7 @@ import torch
 
 from tokenspace.errors import ArgumentError
 from tokenspace.extension import Proof, proof
+from tokenspace.torch import heap
 from tokenspace.torch.arrays import as_array
 from tokenspace.torch.selection import WIDE, Selection
 
@@ -41,12 +42,14 @@ class Partial(torch.nn.Module):
     _selection: Selection | None
     _digest: str
     _seen: dict[str, int]
+    _own: dict[str, Any]
 
     def _begin(self) -> None:
         """Set up, after the subclass has made its tensors; all of them train."""
         self._selection = None
         self._digest = ""
         self._seen = {}
+        self._own = {}
         for part in self._pairs.values():
             self.register_parameter(part, None)
 
@@ -82,12 +85,15 @@ class Partial(torch.nn.Module):
                 values = values.to(full.dtype if full.dtype in WIDE else torch.float32, copy=True)
             self.register_parameter(part, torch.nn.Parameter(values))
         self._seen = {}
+        self._own = {part: self._parameters[part] for part in self._chosen()}
+        heap.keep()
 
     def _release(self) -> None:
         """Let all rows train again."""
         self._write_through()
         self._selection = None
         self._digest = ""
+        self._own = {}
         for name, part in self._pairs.items():
             full = self._whole(name)
             self.register_parameter(part, None)
@@ -105,22 +111,34 @@ class Partial(torch.nn.Module):
         self._parameters.pop(name, None)
         self.__dict__[name] = full
 
-    def _write_through(self) -> None:
+    def _write_through(self, *, adopt: bool = False) -> None:
         """Bring float32 masters into the rows they stand for; costs what the chosen rows cost.
 
         A changed master is written so that autograd notices: a backward that still needs the old rows then fails, as it should. Where
-        autograd saw no change the same numbers are written unseen, for optimisers that write to ``parameter.data``.
+        autograd saw no change the same numbers are written unseen, for optimisers that write to ``parameter.data``; one that was given
+        other memory there becomes a view again. A tensor that stands where the parameter was, as `torch.func.functional_call` puts it
+        there, is written only if `adopt` is true: it is to serve one call, and to be saved where someone set it for good.
         """
         if self._selection is None:
             return
         for name, part in self._pairs.items():
             rows = self._parameters.get(part)
             full = self.__dict__.get(name)
-            if rows is None or full is None or full.is_meta or self._selection.is_view(full):
+            if rows is None or full is None or full.is_meta or not (adopt or rows is self._own.get(part)):
+                continue
+            if self._selection.is_view(full):
+                if rows.data_ptr() != self._selection.part(full).data_ptr():
+                    self._join(name, part, rows.detach())
                 continue
             with torch.no_grad():
                 self._selection.put(full if self._seen.get(part) != rows._version else full.data, rows.detach())  # noqa: SLF001
             self._seen[part] = rows._version  # noqa: SLF001 - the count of changes that autograd itself checks
+
+    def _plainly(self) -> bool:
+        """Return whether plain autograd must serve: a tracer looks on, or another tensor stands where the parameter was."""
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():  # noqa: SLF001 - there is no public question
+            return True
+        return any(self._parameters.get(part) is not own for part, own in self._own.items())
 
     # -------------------------------------------------------------------------------------- what torch.nn.Module does with tensors
 
@@ -152,6 +170,7 @@ class Partial(torch.nn.Module):
             rows.data = master.to(full.device, kind, copy=True) if real else torch.empty(rows.shape, dtype=kind, device=full.device)
             self._seen = {}
         rows.grad = None if gradient is None else gradient.to(rows.device, rows.dtype)
+        self._own[part] = rows
 
     def _chosen(self) -> dict[str, str]:
         """Return parameter name -> tensor name, of those that are there."""
@@ -172,7 +191,7 @@ class Partial(torch.nn.Module):
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:  # noqa: FBT001 - torch's
         """Save what the module would hold had it never been extended: `weight` of n rows, no other key."""
-        self._write_through()
+        self._write_through(adopt=True)
         super()._save_to_state_dict(destination, prefix, keep_vars)
         for part, name in self._chosen().items():
             destination.pop(prefix + part)

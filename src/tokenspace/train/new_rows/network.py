@@ -24,11 +24,17 @@ if TYPE_CHECKING:
     from tokenspace.train.new_rows.objectives import Objective
 
 
+def _dtype_is_called() -> str:
+    """Return what `from_pretrained` calls the element type; transformers renamed it in 4.56."""
+    version = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+    return "dtype" if version >= (4, 56) else "torch_dtype"
+
+
 def loaded(opened: Model, kind: type[Objective]) -> Any:
     """Load the network, without its dropout."""
     home = opened.folder.root / opened.folder.home
     try:
-        network = getattr(transformers, kind.load).from_pretrained(home, local_files_only=True, dtype="auto")
+        network = getattr(transformers, kind.load).from_pretrained(home, local_files_only=True, **{_dtype_is_called(): "auto"})
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelFolderError(home, f"transformers cannot load it: {str(error).splitlines()[0]:.160}") from error
     return network.eval()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tokenspace import checkpoint, extension
-from tokenspace.checkpoint.folder import is_model_folder
+from tokenspace.checkpoint.folders.contents import is_model_folder
 from tokenspace.errors import ArgumentError, OutputError
 from tokenspace.train.new_rows.network import loaded, partial, written
 from tokenspace.train.new_rows.objectives import objective_of

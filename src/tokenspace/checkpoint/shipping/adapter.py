@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace.checkpoint import safetensors_file, streaming
-from tokenspace.checkpoint.folder import checked_path, read_json
-from tokenspace.checkpoint.safetensors_file import Planned
-from tokenspace.checkpoint.staging import new_folder
-from tokenspace.checkpoint.tokenizer import FAST, LEGACY, SETTINGS, SLOW, NewToken
-from tokenspace.checkpoint.tokenizer_json import read as read_tokenizer
+from tokenspace.checkpoint.folders.contents import checked_path, read_json
+from tokenspace.checkpoint.folders.staging import new_folder
+from tokenspace.checkpoint.streams import copying
+from tokenspace.checkpoint.streams.pieces import raw
+from tokenspace.checkpoint.tensors import safetensors_file
+from tokenspace.checkpoint.tensors.safetensors_file import Planned
+from tokenspace.checkpoint.tokenizers.files import FAST, LEGACY, SETTINGS, SLOW
+from tokenspace.checkpoint.tokenizers.new_token import NewToken
+from tokenspace.checkpoint.tokenizers.tokenizer_json import read as read_tokenizer
 from tokenspace.errors import BaseMismatchError, HeaderError, MissingPartError, ModelFolderError
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tokenspace.checkpoint.model import Model
-    from tokenspace.checkpoint.safetensors_file import Stored
+    from tokenspace.checkpoint.tensors.safetensors_file import Stored
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX, DELTA, WRAPPED = "base_model.model.", ".trainable_tokens_delta", ".token_adapter"
@@ -84,11 +87,11 @@ def save_adapter(old: Model, new: Model, out: Path, *, force: bool = False) -> t
         plans.append(Planned(f"{PREFIX}{module}{DELTA}", tensor.dtype, shape, (tensor.piece(old.taken, new.taken),)))
     with new_folder(out, source=new.folder.root, force=force) as beside:
         safetensors_file.write(beside / WEIGHTS, plans, metadata={"format": "pt"})
-        streaming.write(beside / CONFIG, [safetensors_file.raw(json.dumps(settings, indent=2).encode())])
+        copying.write(beside / CONFIG, [raw(json.dumps(settings, indent=2).encode())])
         for name in TOKENIZER:
             path = new.folder.find(name)
             if path:
-                streaming.copy(path, beside / name)
+                copying.copy(path, beside / name)
     return old.roles.biases
 
 

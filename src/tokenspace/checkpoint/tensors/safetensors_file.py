@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace.checkpoint import comparison, streaming
-from tokenspace.checkpoint.streaming import Piece, Stretch
+from tokenspace.checkpoint.streams import comparing, copying
+from tokenspace.checkpoint.streams.pieces import Piece, Stretch
 from tokenspace.formats.format import Head
 from tokenspace.formats.safetensors_header import ITEM_SIZES, read_header
 from tokenspace.rows import float_type
@@ -120,10 +120,10 @@ class Stored:
     def row_blocks(self, count: int) -> Iterator[NDArray[Any]]:
         """Yield the first `count` rows, about 1 MB at a time; the next block overwrites the last."""
         dtype = float_type(FLOATS[self.dtype])
-        whole_rows = max(1, comparison.BLOCK // self.row_size)
+        whole_rows = max(1, comparing.BLOCK // self.row_size)
         for begin in range(0, count, whole_rows):
             piece = self.piece(begin, min(count, begin + whole_rows))
-            for block in comparison.blocks(piece, size=piece.size):
+            for block in comparing.blocks(piece, size=piece.size):
                 yield block.view(dtype).reshape(-1, self.row_size // dtype.itemsize)
 
 
@@ -195,15 +195,10 @@ def write(path: Path, tensors: Sequence[Planned], *, metadata: dict[str, str], o
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     start = np.frombuffer(len(text).to_bytes(8, "little") + text, dtype=np.uint8)
-    streaming.write(path, [start, *(piece for tensor in tensors for piece in tensor.pieces)])
+    copying.write(path, [start, *(piece for tensor in tensors for piece in tensor.pieces)])
 
 
 def as_bytes(rows: NDArray[Any]) -> NDArray[np.uint8]:
     """Return an array's bytes as they are stored: C order, little-endian."""
     little = rows if rows.dtype.byteorder != ">" else rows.astype(rows.dtype.newbyteorder("<"))
     return np.ascontiguousarray(little).reshape(-1).view(np.uint8)
-
-
-def raw(text: bytes) -> NDArray[np.uint8]:
-    """Return bytes as an array of them."""
-    return np.frombuffer(text, dtype=np.uint8)

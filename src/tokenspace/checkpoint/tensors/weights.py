@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokenspace.checkpoint import safetensors_file, torch_bin
-from tokenspace.checkpoint.folder import Folder, needed, read_json
+from tokenspace.checkpoint.folders.contents import Folder, needed, read_json
+from tokenspace.checkpoint.tensors import safetensors_file, torch_bin
 from tokenspace.errors import HeaderError, MissingPartError, ModelFolderError
 
 if TYPE_CHECKING:
-    from tokenspace.checkpoint.safetensors_file import Stored, TensorFile
+    from pathlib import Path
+
+    from tokenspace.checkpoint.tensors.safetensors_file import Stored, TensorFile
 
 SINGLE, SHARDED = "model.safetensors", "model.safetensors.index.json"
 BIN, BIN_SHARDED = "pytorch_model.bin", "pytorch_model.bin.index.json"
@@ -81,14 +83,14 @@ def open_weights(folder: Folder) -> Weights:
     if path := folder.find(SINGLE):
         return _together({SINGLE: safetensors_file.read(path)}, None, (SINGLE,))
     if path := folder.find(SHARDED):
-        index = _index(read_json(path), folder.within(SHARDED))
+        index = _index(read_json(path), path)
         shards = _shards(folder, index)
         files = {name: safetensors_file.read(needed(folder, name, hint=_hint(name))) for name in shards}
         return _together(files, index, (SHARDED, *shards), wanted=index["weight_map"])
     if path := folder.find(BIN):
         return _together({SINGLE: torch_bin.read(path)}, None, (BIN,), converted=True)
     if path := folder.find(BIN_SHARDED):
-        index = _index(read_json(path), folder.within(BIN_SHARDED))
+        index = _index(read_json(path), path)
         shards = _shards(folder, index)
         files = {_renamed(name): torch_bin.read(needed(folder, name, hint=_hint(name))) for name in shards}
         index = index | {"weight_map": {tensor: _renamed(name) for tensor, name in index["weight_map"].items()}}
@@ -106,10 +108,10 @@ def _renamed(name: str) -> str:
     return name.replace("pytorch_model", "model").removesuffix(".bin") + ".safetensors"
 
 
-def _index(index: dict[str, Any], name: str) -> dict[str, Any]:
+def _index(index: dict[str, Any], path: Path) -> dict[str, Any]:
     places = index.get("weight_map")
     if not isinstance(places, dict) or not places or not all(isinstance(place, str) and place for place in places.values()):
-        raise HeaderError(name, f"expected a weight_map of tensors to files, seen {places!r:.60}")
+        raise HeaderError(path, f"expected a weight_map of tensors to files, seen {places!r:.60}")
     return index
 
 

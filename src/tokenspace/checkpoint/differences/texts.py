@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tokenspace.checkpoint import config
-from tokenspace.checkpoint.comparison import equal, whole
-from tokenspace.checkpoint.folder import read_json
-from tokenspace.checkpoint.tokenizer import FAST, LEGACY, SETTINGS
+from tokenspace.checkpoint.folders import config
+from tokenspace.checkpoint.folders.contents import read_json
+from tokenspace.checkpoint.streams.comparing import equal, whole
+from tokenspace.checkpoint.tokenizers.files import FAST, LEGACY, SETTINGS
 
 if TYPE_CHECKING:
     from tokenspace.checkpoint.model import Model
-    from tokenspace.checkpoint.tokenizer_json import TokenizerJson
+    from tokenspace.checkpoint.tokenizers.tokenizer_json import TokenizerJson
 
 NO_MATTER = {"transformers_version", "_name_or_path"}
 """Settings that say where a model came from; nothing computes with them."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenspace.checkpoint import safetensors_file
-from tokenspace.checkpoint.comparison import sha256
-from tokenspace.checkpoint.safetensors_file import CODES, Planned, as_bytes
-from tokenspace.checkpoint.tokenizer import NewToken, as_new_tokens
+from tokenspace.checkpoint.streams.comparing import sha256
+from tokenspace.checkpoint.tensors import safetensors_file
+from tokenspace.checkpoint.tensors.safetensors_file import CODES, Planned, as_bytes
+from tokenspace.checkpoint.tokenizers.new_token import NewToken, as_new_tokens
 from tokenspace.errors import BaseMismatchError, HeaderError, OutputError
 from tokenspace.extension import digest
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tokenspace.checkpoint.model import Model
-    from tokenspace.checkpoint.safetensors_file import Stored
+    from tokenspace.checkpoint.tensors.safetensors_file import Stored
     from tokenspace.table import EmbeddingTable
 
 FORMAT, VERSION = "tokenspace.rows", "1"

@@ -1,33 +1,37 @@
 """tokenizer.json, read where it matters and rewritten in one place: its list of added tokens.
 
-Such a file may have 30 MB and a million strings. Parsed by `json` it takes ten times that in memory; here it is walked in place, and
-the rewritten file differs from the old one by the new entries and by nothing else.
+Such a file may have 30 MB and a million strings. Parsed by `json` it takes ten times that in memory; here it is mapped and walked in
+place, what has been passed is given back, and the rewritten file differs from the old one by the new entries and by nothing else.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import mmap
 import re
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 
-from tokenspace.checkpoint.streaming import Stretch
+from tokenspace.checkpoint.streams.pieces import Stretch
 from tokenspace.errors import HeaderError, TokenizerMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tokenspace.checkpoint.streaming import Piece
+    from tokenspace.checkpoint.streams.pieces import Piece
+
+Text: TypeAlias = Union[bytes, mmap.mmap]  # noqa: UP007 - evaluated when the module is loaded
 
 STRING = rb'"(?:[^"\\]++|\\.)*+"'
 SPACE = re.compile(rb"[ \t\r\n]*+")
 LEAF = rb"\[(?:[^\"\[\]{}]++|" + STRING + rb")*+\]"
-PLAIN = re.compile(rb"(?:[^\"\[\]{}]++|" + STRING + rb"|" + LEAF + rb")*+", re.DOTALL)
-"""Everything up to the next bracket that holds brackets; possessive, so that 20 MB of merges are passed in one step."""
+PLAIN = re.compile(rb"(?:[^\"\[\]{}]++|" + STRING + rb"|" + LEAF + rb"){0,16384}+", re.DOTALL)
+"""Everything up to the next bracket that holds brackets, some 200 kB at a time; possessive, so that nothing is tried twice."""
 
 SCALAR = re.compile(rb"(?:" + STRING + rb"|[-+0-9.eE]++|true|false|null)", re.DOTALL)
 KEY = re.compile(rb"(" + STRING + rb")[ \t\r\n]*+:[ \t\r\n]*+", re.DOTALL)
@@ -64,6 +68,8 @@ class TokenizerJson:
         The id that the tokenizers library would give to the next token added.
     known : dict of str to int
         Ids of those of the tokens asked for that are there already.
+    spans : dict of str to (int, int)
+        Where the values lie, as `members` says.
     """
 
     path: Path
@@ -75,11 +81,16 @@ class TokenizerJson:
     model_size: int
     next_id: int
     known: dict[str, int]
+    spans: dict[str, tuple[int, int]]
 
     @property
     def text(self) -> bytes:
         """The file's content."""
         return self.path.read_bytes()
+
+    def mapped(self) -> contextlib.AbstractContextManager[Text]:
+        """Return the file's content, mapped, for ``with``."""
+        return mapped(self.path)
 
     def with_added(self, entries: list[dict[str, Any]]) -> tuple[Piece, ...]:
         """Return the file's content, in pieces, with more tokens at the end of its list, in its own style of writing."""
@@ -94,6 +105,24 @@ class TokenizerJson:
         size = self.path.stat().st_size
         inserted = np.frombuffer(middle.encode(), dtype=np.uint8)
         return Stretch(self.path, 0, self.tail), inserted, Stretch(self.path, self.end, size - self.end)
+
+
+@contextlib.contextmanager
+def mapped(path: Path) -> Iterator[Text]:
+    """Map a file for as long as the block lasts; an empty one, which cannot be mapped, is no bytes."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            yield b""
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            yield text
+
+
+def give_back(text: Text, begin: int, end: int) -> None:
+    """Let go of the pages of a map that have been passed: they would count as this process's memory. Read again, they come again."""
+    if isinstance(text, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        begin -= begin % mmap.PAGESIZE
+        text.madvise(mmap.MADV_DONTNEED, begin, end - begin)
 
 
 def read(path: Path, wanted: set[str]) -> TokenizerJson:
@@ -120,9 +149,13 @@ def read(path: Path, wanted: set[str]) -> TokenizerJson:
     -----
     O(bytes); 256,000 tokens in about 0.2 s.
     """
-    text = path.read_bytes()
+    with mapped(path) as text:
+        return _read(path, text, wanted)
+
+
+def _read(path: Path, text: Text, wanted: set[str]) -> TokenizerJson:
     try:
-        top = members(text, _blank(text, 0), "model")
+        top = members(text, blank(text, 0), "model")
         begin, end = top.get("added_tokens", (0, 0))
         added = json.loads(text[begin:end]) if end else []
         if not isinstance(added, list) or not all(_is_added(entry) for entry in added):
@@ -131,7 +164,7 @@ def read(path: Path, wanted: set[str]) -> TokenizerJson:
         if end:
             tail = begin + len(text[begin : end - 1].rstrip())
         else:  # a list of its own, before the key of the model
-            tail = end = text.rindex(b'"model"', 0, top["model"][0])
+            tail = end = text.rfind(b'"model"', 0, top["model"][0])
         pretty = b"\n" in text[begin:end] if added else b"\n" in text[: top["model"][0]]
     except (KeyError, ValueError, IndexError, AttributeError) as error:
         if isinstance(error, HeaderError | TokenizerMismatchError):
@@ -143,7 +176,7 @@ def read(path: Path, wanted: set[str]) -> TokenizerJson:
         raise TokenizerMismatchError(path, problem, hint="this tokenizer cannot be extended safely")
     known |= {entry["content"]: entry["id"] for entry in added}
     found = {token: known[token] for token in wanted if token in known}
-    return TokenizerJson(path, tail, end, added, "added_tokens" in top, pretty, size, following, found)
+    return TokenizerJson(path, tail, end, added, "added_tokens" in top, pretty, size, following, found, top)
 
 
 def tokens(path: Path) -> list[str]:
@@ -156,10 +189,10 @@ def tokens(path: Path) -> list[str]:
     """
     file = read(path, set())
     names: list[str | None] = [None] * file.next_id
-    text = file.text
-    for quoted, numbers in entries(text, members(text, _blank(text, 0), "model")["model.vocab"]):
-        for raw, number in zip(quoted, numbers, strict=True):
-            names[number] = _decoded(raw)
+    with file.mapped() as text:
+        for quoted, numbers in entries(text, file.spans["model.vocab"]):
+            for raw, number in zip(quoted, numbers, strict=True):
+                names[number] = decoded(raw)
     for entry in file.added:
         names[entry["id"]] = entry["content"]
     holes = [number for number, name in enumerate(names) if name is None]
@@ -168,7 +201,7 @@ def tokens(path: Path) -> list[str]:
     return [name for name in names if name is not None]
 
 
-def members(text: bytes, at: int, inner: str | None = None) -> dict[str, tuple[int, int]]:
+def members(text: Text, at: int, inner: str | None = None) -> dict[str, tuple[int, int]]:
     """Return where the values of a JSON object's members lie, by key; those of its member `inner` as ``inner.key``."""
     spans: dict[str, tuple[int, int]] = {}
     at = _after(text, at, b"{")
@@ -181,11 +214,11 @@ def members(text: bytes, at: int, inner: str | None = None) -> dict[str, tuple[i
             within = members(text, begin)
             spans |= {f"{name}.{key}": span for key, span in within.items()}
             last = max((end for _, end in within.values()), default=begin + 1)
-            end = _blank(text, last) + 1
+            end = blank(text, last) + 1
         else:
             end = skip(text, begin)
         spans[name] = (begin, end)
-        at = _blank(text, end)
+        at = blank(text, end)
         if text[at : at + 1] == b",":
             at = _after(text, at, b",")
         elif text[at : at + 1] != b"}":
@@ -193,26 +226,29 @@ def members(text: bytes, at: int, inner: str | None = None) -> dict[str, tuple[i
     return spans
 
 
-def skip(text: bytes, at: int) -> int:
+def skip(text: Text, at: int) -> int:
     """Return where the JSON value that begins here ends."""
     if text[at : at + 1] not in {b"{", b"["}:
         scalar = SCALAR.match(text, at)
         if scalar is None:
             raise ValueError(_seen(text, at, "a value"))
         return scalar.end()
-    depth = 0
-    while True:
-        bracket = text[at : at + 1]
-        if not bracket or bracket == b'"':
+    depth, at = 1, at + 1
+    while depth:
+        end = PLAIN.match(text, at).end()  # type: ignore[union-attr]
+        bracket = text[end : end + 1]
+        if bracket in {b"{", b"["}:
+            depth, end = depth + 1, end + 1
+        elif bracket in {b"}", b"]"}:
+            depth, end = depth - 1, end + 1
+        if end == at:
             raise ValueError(_seen(text, at, "a closing bracket"))
-        depth += 1 if bracket in b"{[" else -1
-        at += 1
-        if depth == 0:
-            return at
-        at = PLAIN.match(text, at).end()  # type: ignore[union-attr]
+        give_back(text, at, end)
+        at = end
+    return at
 
 
-def entries(text: bytes, span: tuple[int, int]) -> Iterator[tuple[list[bytes], list[int]]]:
+def entries(text: Text, span: tuple[int, int]) -> Iterator[tuple[list[bytes], list[int]]]:
     """Yield the tokens of the model's vocabulary, quoted as in the file, with their ids: some thousand at a time."""
     begin, end = span
     scored = text[begin : begin + 1] == b"["
@@ -227,12 +263,13 @@ def entries(text: bytes, span: tuple[int, int]) -> Iterator[tuple[list[bytes], l
             quoted = [pair[0] for pair in pairs]
             yield quoted, [int(pair[1]) for pair in pairs]
         number += len(quoted)
+        give_back(text, at, found.end())
         at = found.end()
-    if _blank(text, at) != end - 1:
+    if blank(text, at) != end - 1:
         raise ValueError(_seen(text, at, "a token and its id"))
 
 
-def _scan(path: Path, text: bytes, top: dict[str, tuple[int, int]], wanted: set[str]) -> tuple[int, int, dict[str, int]]:
+def _scan(path: Path, text: Text, top: dict[str, tuple[int, int]], wanted: set[str]) -> tuple[int, int, dict[str, int]]:
     """Return how many tokens the model has, their largest id, and the ids of those wanted."""
     known: dict[str, int] = {}
     plain = {f'"{token}"'.encode(errors="surrogatepass"): token for token in wanted}
@@ -241,9 +278,7 @@ def _scan(path: Path, text: bytes, top: dict[str, tuple[int, int]], wanted: set[
         ids.extend(numbers)
         if not plain.keys().isdisjoint(quoted):
             known |= {plain[raw]: number for raw, number in zip(quoted, numbers, strict=True) if raw in plain}
-        for place, raw in enumerate(quoted):
-            if b"\\" in raw and (token := _decoded(raw)) in wanted:
-                known[token] = numbers[place]
+        known |= {token: numbers[at] for at, raw in enumerate(quoted) if b"\\" in raw and (token := decoded(raw)) in wanted}
     taken = np.frombuffer(ids, dtype=np.int64) if ids else np.empty(0, dtype=np.int64)
     largest = int(taken.max(initial=-1))
     if largest < 2 * len(ids):  # else there are holes, which the caller sees
@@ -271,24 +306,25 @@ def _is_added(entry: object) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("content"), str) and type(entry.get("id")) is int
 
 
-def _decoded(raw: bytes) -> str:
+def decoded(raw: bytes) -> str:
+    """Return the token that stands quoted in the file."""
     if b"\\" in raw:
         token: str = json.loads(raw)
         return token
     return raw[1:-1].decode()
 
 
-def _blank(text: bytes, at: int) -> int:
+def blank(text: Text, at: int) -> int:
     """Return where the blanks that begin here, if any, end."""
     found = SPACE.match(text, at)  # always: it matches nothing too
     return found.end() if found else at
 
 
-def _after(text: bytes, at: int, mark: bytes) -> int:
+def _after(text: Text, at: int, mark: bytes) -> int:
     if text[at : at + 1] != mark:
         raise ValueError(_seen(text, at, mark.decode()))
-    return _blank(text, at + 1)
+    return blank(text, at + 1)
 
 
-def _seen(text: bytes, at: int, expected: str) -> str:
+def _seen(text: Text, at: int, expected: str) -> str:
     return f"expected {expected}, seen {text[at : at + 20]!r} at byte {at:,}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenspace.checkpoint.safetensors_file import Stored, TensorFile
+from tokenspace.checkpoint.tensors.safetensors_file import Stored, TensorFile
 from tokenspace.errors import MissingExtraError, ModelFolderError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokenspace.checkpoint import progress
-from tokenspace.checkpoint.streaming import Piece, Stretch
+from tokenspace.checkpoint.streams import progress
+from tokenspace.checkpoint.streams.pieces import Piece, Stretch
 from tokenspace.errors import TruncatedFileError
 
 if TYPE_CHECKING:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tokenspace.checkpoint import config
-from tokenspace.checkpoint.comparison import equal
-from tokenspace.checkpoint.folder import STATIC, Folder
-from tokenspace.checkpoint.safetensors_file import FLOATS
+from tokenspace.checkpoint.folders import config
+from tokenspace.checkpoint.folders.contents import STATIC, Folder
+from tokenspace.checkpoint.streams.comparing import equal
+from tokenspace.checkpoint.tensors.safetensors_file import FLOATS
 from tokenspace.errors import DtypeError, UnknownArchitectureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tokenspace.checkpoint.safetensors_file import Stored
-    from tokenspace.checkpoint.weights import Weights
+    from tokenspace.checkpoint.tensors.safetensors_file import Stored
+    from tokenspace.checkpoint.tensors.weights import Weights
 
 INPUTS = (
     "word_embeddings.weight",  # BERT and kin, Bloom, Falcon
@@ -29,6 +29,8 @@ INPUTS = (
     "backbone.embeddings.weight",  # Mamba
     "backbone.embedding.weight",  # Mamba, as first published
     "transformer.embeddings.weight",  # XLM
+    "tokens_embed.weight",  # GPT, the first
+    "transformer.w.weight",  # CTRL
     "rwkv.embeddings.weight",  # RWKV
     "embedding.weight",  # sentence-transformers' StaticEmbedding
 )

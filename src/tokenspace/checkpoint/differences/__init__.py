@@ -1,0 +1,1 @@
+"""What differs between two model folders: tensors, JSON files, the other files."""

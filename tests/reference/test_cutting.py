@@ -1,0 +1,114 @@
+"""A tokenizer made of the parts of the words in question cuts them as the whole one does."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tokenspace.checkpoint.tokenizers import cutting, tokenizer_json
+
+tokenizers = pytest.importorskip("tokenizers")
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+from tokenizers import models, normalizers, pre_tokenizers, trainers  # noqa: E402 - after the check above
+
+RANDOM = random.Random(5)  # noqa: S311 - no secret
+SYLLABLES = ["in", "ter", "na", "tion", "al", "ly", "est", "re", "con", "form", "ing", "ü", "日", "é"]
+TEXT = [" ".join("".join(RANDOM.choices(SYLLABLES, k=RANDOM.randint(1, 4))) for _ in range(8)) for _ in range(400)]
+QUIET: dict[str, Any] = {"show_progress": False}
+
+
+def byte_level() -> Any:
+    made = tokenizers.Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.train_from_iterator(TEXT, trainers.BpeTrainer(vocab_size=600, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **QUIET))
+    return made
+
+
+def byte_level_words_first() -> Any:
+    document = json.loads(byte_level().to_str())
+    document["model"]["ignore_merges"] = True
+    return tokenizers.Tokenizer.from_str(json.dumps(document))
+
+
+def like_llama() -> Any:
+    made = tokenizers.Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))  # noqa: S106 - a token of text
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    special = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    made.train_from_iterator(TEXT, trainers.BpeTrainer(vocab_size=700, special_tokens=special, max_token_length=12, **QUIET))
+    return made
+
+
+def like_clip() -> Any:
+    made = tokenizers.Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))  # noqa: S106 - a token of text
+    made.normalizer, made.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=["<unk>"], end_of_word_suffix="</w>", **QUIET)
+    made.train_from_iterator(TEXT, trainer)
+    return made
+
+
+def like_bert() -> Any:
+    made = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
+    made.normalizer, made.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    made.train_from_iterator(TEXT, trainers.WordPieceTrainer(vocab_size=400, special_tokens=["[UNK]"], **QUIET))
+    return made
+
+
+def unigram() -> Any:
+    made = tokenizers.Tokenizer(models.Unigram())
+    made.normalizer, made.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=["<unk>"], unk_token="<unk>", **QUIET)  # noqa: S106 - as above
+    made.train_from_iterator(TEXT, trainer)
+    return made
+
+
+def words() -> Any:
+    made = tokenizers.Tokenizer(models.WordLevel(unk_token="<unk>"))  # noqa: S106 - a token of text
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.train_from_iterator(TEXT, trainers.WordLevelTrainer(vocab_size=500, special_tokens=["<unk>"], **QUIET))
+    return made
+
+
+def some_text() -> str:
+    words = RANDOM.choice(TEXT).split()
+    kinds = [
+        lambda: "".join(RANDOM.sample(words, 3)),
+        lambda: " ".join(RANDOM.sample(words, 4)),
+        lambda: "".join(RANDOM.choices(string.printable + "üß日😀▁Ġ", k=RANDOM.randint(1, 12))),
+        lambda: RANDOM.choice(words) + RANDOM.choice(["New York", "<new>", "abc", '"', "\\"]) + RANDOM.choice(words).upper(),
+        lambda: RANDOM.choice(words) * 12,
+    ]
+    return RANDOM.choice(kinds)()
+
+
+@pytest.mark.parametrize("make", [byte_level, byte_level_words_first, like_llama, like_clip, like_bert, unigram, words])
+def test_the_parts_of_a_word_are_all_that_matters(make: Any, tmp_path: Path) -> None:
+    whole = make()
+    whole.add_tokens(["New York", tokenizers.AddedToken("abc", single_word=True)])
+    whole.add_special_tokens(["<new>"])
+    model = json.loads(whole.to_str())["model"]
+    unknown = model.get("unk_id") if model["type"] == "Unigram" else whole.token_to_id(model.get("unk_token") or "")
+    for style in ({}, {"indent": 2, "ensure_ascii": False}):
+        path = tmp_path / "tokenizer.json"
+        path.write_text(json.dumps(json.loads(whole.to_str()), **style), encoding="utf-8")
+        file = tokenizer_json.read(path, set())
+        texts = [some_text() for _ in range(150)]
+        expected = [[number for number in whole.encode(text, add_special_tokens=False).ids if number != unknown] for text in texts]
+        assert cutting.pieces(file, texts) == expected
+        assert [cutting.pieces(file, [text])[0] for text in texts[:20]] == expected[:20]
+
+
+def test_texts_of_too_many_parts_go_to_the_whole_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tokenizer.json"
+    like_bert().save(str(path))
+    file = tokenizer_json.read(path, set())
+    text = " ".join(TEXT[:3])
+    few = cutting.pieces(file, [text])
+    monkeypatch.setattr(cutting, "MOST", 0)
+    assert cutting.pieces(file, [text]) == few
