@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tokenspace import checkpoint, errors, extension, formats, measures, native, search, train
     from tokenspace.all_pairs import pairwise, pairwise_blocks
+    from tokenspace.analysis.evaluation import evaluate
     from tokenspace.errors import TokenspaceError
     from tokenspace.formats import convert, open, save  # noqa: A004 - ts.open opens a table
     from tokenspace.measures import MEASURES, Comparison, compare, cosine, euclidean, inner_product
@@ -35,6 +36,7 @@ _HOME = {
     "cosine": "measures",
     "errors": "",
     "euclidean": "measures",
+    "evaluate": "analysis.evaluation",
     "extension": "",
     "formats": "",
     "inner_product": "measures",
@@ -64,6 +66,7 @@ __all__ = [
     "cosine",
     "errors",
     "euclidean",
+    "evaluate",
     "extension",
     "formats",
     "inner_product",

@@ -22,6 +22,7 @@ COMMANDS = {
     "near": "List the nearest tokens under each of the three measures.",
     "measure": "Measure two tokens or vectors: distance, inner product, cosine.",
     "analogy": "Answer A : B :: C : ? with the tokens nearest to B - A + C.",
+    "evaluate": "Hold a table against people's judgements: judged pairs and analogies.",
     "convert": "Write a table in another format.",
     "index": "Code a table's rows, so that its searches read a quarter of the bytes.",
     "extend": "Give a model folder or a table new tokens.",

@@ -11,7 +11,7 @@ from tokenspace import formats
 from tokenspace.errors import ArgumentError, HeaderError, TableNotFoundError
 from tokenspace.native.training import context_sums
 from tokenspace.table import EmbeddingTable
-from tokenspace.train.model import Model, TrainedTable, open_model
+from tokenspace.train.model import Model, open_model
 
 if TYPE_CHECKING:
     import os
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 ROWS = ("new", "all")
 INITS = ("a-la-carte", "random")
+
+REACH = 5
+"""Neighbours on each side from which a GloVe row is started; its own window takes in too much that only shares a topic."""
 
 PART = 1 << 20
 """Ids looked at between two chances to give their memory back."""
@@ -53,42 +56,86 @@ class Old:
     init: str
 
 
+@dataclass(frozen=True)
+class Source:
+    """What is extended, of any kind of model.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+    rows : array of shape (n, d), float32
+        The table's.
+    model : Model or None
+        None for a table that is known without its second matrix.
+    """
+
+    vocabulary: Vocabulary
+    rows: NDArray[np.float32]
+    model: Model | None
+
+
+def source_of(extend: Model | EmbeddingTable | str | os.PathLike[str]) -> Source:
+    """Return a model, the file of one, or a table of any known format, as what is to be extended.
+
+    Raises
+    ------
+    TableNotFoundError, FileContentError
+        If it cannot be opened.
+    ArgumentError
+        If it is a table of float64.
+    """
+    if isinstance(extend, (Model, EmbeddingTable)):
+        source = extend
+    else:
+        try:
+            source = open_model(extend)
+        except (HeaderError, TableNotFoundError):
+            source = formats.open(extend)
+    if isinstance(source, EmbeddingTable):
+        source = getattr(source, "model", source)  # a TrainedTable's
+    if isinstance(source, EmbeddingTable):
+        if source.dtype == np.float64:
+            message = "training computes in float32, in which the rows of a float64 table would not stay what they are"
+            raise ArgumentError(message, hint="convert it first: tokenspace convert A B --dtype float32")
+        rows = np.ascontiguousarray(source.matrix, dtype=np.float32)
+        return Source(source.vocabulary, rows, None)
+    return Source(source.vocabulary, source.rows(), source)
+
+
+def check_choices(rows: str, init: str) -> None:
+    """Hold what is asked for against what there is.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    for what, value, known in (("rows", rows, ROWS), ("init", init, INITS)):
+        if value not in known:
+            message = f"{what} must be one of {', '.join(known)}; seen {value!r}"
+            raise ArgumentError(message)
+
+
 def old_of(extend: Model | EmbeddingTable | str | os.PathLike[str], plan: Plan, rows: str, init: str) -> Old:
-    """Return what is to be extended: a model, the file of one, or a table of any known format.
+    """Return what word2vec is to extend: a model, the file of one, or a table of any known format.
 
     Raises
     ------
     ArgumentError
         If a choice is unknown, or cannot be extended.
     """
-    for what, value, known in (("rows", rows, ROWS), ("init", init, INITS)):
-        if value not in known:
-            message = f"{what} must be one of {', '.join(known)}; seen {value!r}"
-            raise ArgumentError(message)
+    check_choices(rows, init)
     if plan.maxn or plan.loss == "hs":
         what = "words made of pieces share rows with old ones" if plan.maxn else "a new word changes the tree of the old ones"
         message = f"only words with rows of their own can be added, by negative sampling: {what}"
         raise ArgumentError(message, hint="leave maxn out and take loss='ns'")
-    source = extend if isinstance(extend, (Model, EmbeddingTable)) else _opened(extend)
-    if isinstance(source, TrainedTable):
-        source = source.model
-    if isinstance(source, EmbeddingTable):
-        if source.dtype == np.float64:
-            message = "training computes in float32, in which the rows of a float64 table would not stay what they are"
-            raise ArgumentError(message, hint="convert it first: tokenspace convert A B --dtype float32")
-        return Old(source.vocabulary, np.ascontiguousarray(source.matrix, dtype=np.float32), None, rows, init)
-    if source.subwords is not None or len(source.outputs) != len(source.vocabulary):
+    source = source_of(extend)
+    model = source.model
+    if model is None or model.name == "glove":  # whose second matrix is none of word2vec's
+        return Old(source.vocabulary, source.rows, None, rows, init)
+    if model.subwords is not None or len(model.outputs) != len(model.vocabulary):
         message = "the model to extend was trained with pieces of words or hierarchical softmax: its rows are not one a word"
         raise ArgumentError(message, hint="extend its table instead: the input rows stay, the second matrix is learnt anew")
-    return Old(source.vocabulary, source.inputs, source.outputs, rows, init)
-
-
-def _opened(path: str | os.PathLike[str]) -> Model | EmbeddingTable:
-    """Open a model's file, a table's, or a table by name."""
-    try:
-        return open_model(path)
-    except (HeaderError, TableNotFoundError):
-        return formats.open(path)
+    return Old(model.vocabulary, model.inputs, model.outputs, rows, init)
 
 
 def take_over(old: Old, inputs: NDArray[np.float32], outputs: NDArray[np.float32], corpus: Corpus, plan: Plan) -> tuple[int, int]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = "tokenspace.training"
+MEMORY = "memory."
+"""Before the names of what a file has beside the five arrays of each model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,8 @@ class Model:
         Where the training stands.
     tallies : array of shape (p, 3), float64
         What each of its parts so far came to: `tokenspace.native.training.train_part`.
+    memory : mapping of str to array, float32
+        What else it goes on from: the biases and squared gradients of GloVe.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Model:
     settings: Mapping[str, Any]
     state: Mapping[str, Any] = field(default_factory=dict)
     tallies: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
+    memory: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def subwords(self) -> Subwords | None:
@@ -65,7 +70,14 @@ class Model:
         return Subwords.of(self.settings)
 
     def rows(self) -> NDArray[np.float32]:
-        """Return the tokens' vectors, of shape (n, d): the input rows or, where words are made of pieces, the means of their pieces'."""
+        """Return the tokens' vectors, of shape (n, d).
+
+        The input rows; where words are made of pieces, the means of their pieces'; for GloVe what its setting `vectors` says.
+        """
+        if self.settings.get("vectors") == "sum":
+            return self.inputs + self.outputs
+        if self.settings.get("vectors") == "context":
+            return self.outputs
         pieces = self.subwords
         return means(self.inputs, *pieces.bags(self.vocabulary)) if pieces else self.inputs[: len(self.vocabulary)]
 
@@ -115,6 +127,7 @@ class Model:
             "tokens": self.vocabulary.data,
             "offsets": self.vocabulary.offsets,
             "tallies": self.tallies,
+            **{MEMORY + name: array for name, array in self.memory.items()},
         }
         header: dict[str, Any] = {
             "__metadata__": {FORMAT: self.name, "settings": json.dumps(dict(self.settings)), "state": json.dumps(dict(self.state))}
@@ -167,7 +180,7 @@ def table_of(model: Model, report: Any) -> TrainedTable:
     rows = np.ascontiguousarray(model.rows())
     if not np.isfinite(rows).all():
         message = "the trained rows hold numbers that are not finite"
-        raise NotFiniteError(message, hint="take a smaller learning rate: alpha (--alpha)")
+        raise NotFiniteError(message, hint="take a smaller learning rate")
     table = cast("TrainedTable", TrainedTable.mapped(model.vocabulary, rows))
     object.__setattr__(table, "model", model)
     object.__setattr__(table, "report", report)
@@ -209,6 +222,7 @@ def open_model(path: str | os.PathLike[str]) -> Model:
             settings=json.loads(told["settings"]),
             state=json.loads(told["state"]),
             tallies=arrays["tallies"],
+            memory={name.removeprefix(MEMORY): array for name, array in arrays.items() if name.startswith(MEMORY)},
         )
         n, d, buckets = len(vocabulary), model.inputs.shape[1], Subwords.buckets(model.settings)
         if model.inputs.shape[0] != n + buckets or model.outputs.shape[1] != d or model.counts.shape != (n,):
