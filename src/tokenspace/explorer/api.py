@@ -137,6 +137,7 @@ class Endpoint:
 T = Parameter("t", str, "", what="table, by name; left out, the first")
 Q = Parameter("q", str, what="token, expression such as king - man + woman, row id as #12, or vector in brackets")
 K = Parameter("k", int, 12, 1, MOST, what="neighbours a list")
+HINTS = Parameter("hints", bool, True, what="whether an unknown token gets its nearest spellings, which takes 60 ms")
 MEASURE = Parameter("measure", str, "cosine", among=MEASURES)
 A, B = (Parameter(name, str, "", what=f"table {name}, by name") for name in "ab")
 
@@ -196,8 +197,8 @@ def _map(world: World, t: str, method: str, x: str, y: str) -> columns.Column:
 
 ENDPOINTS = (
     Endpoint("/tables", _tables, (), "search", what="The tables, and what this installation can show"),
-    Endpoint("/near", _of(lambda one, q, k, include_query: lists.near(one, q, k=k, include_query=include_query)),
-             (T, Q, K, Parameter("include_query", bool, False)), "search", what="Exact neighbours under the three measures"),
+    Endpoint("/near", _of(lambda one, q, k, include_query, hints: lists.near(one, q, k=k, include_query=include_query)),
+             (T, Q, K, Parameter("include_query", bool, False), HINTS), "search", what="Exact neighbours under the three measures"),
     Endpoint("/near", lambda world, t, queries, k: {"answers": [lists.near(world.tables[t], q, k=k) for q in queries]},
              (T, Parameter("queries", str, many=True), K), "slow", "POST", what="The same for several queries"),
     Endpoint("/complete", _of(lambda one, q, limit: lists.complete(one, q, limit=limit)),

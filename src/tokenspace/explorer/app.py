@@ -110,11 +110,13 @@ async def _answer(world: api.World, lanes: Lanes, by: dict[str, Endpoint], reque
     try:
         given = _query(request, endpoint.parameters) if endpoint.method == "GET" else await _body(request)
         values = {one.name: one.read(given) for one in endpoint.parameters}
-        answer = await lanes.run(endpoint.lane, partial(endpoint.answer, world, **values), request.is_disconnected)
+        answer = await lanes.run(endpoint.lane, partial(_called, endpoint, world, values), request.is_disconnected)
     except OverflowError as error:
         return _failed(503, "Busy", f"too much at once: {error}", "ask again in a second", {"retry-after": "1"})
     except (TokenspaceError, MemoryError) as error:
         return _told(error)
+    if isinstance(answer, Response):
+        return answer
     if isinstance(answer, Column):
         tag = hashlib.sha256(answer.data).hexdigest()[:24]
         headers = {"etag": f'"{tag}"', "cache-control": "private, no-cache", "x-column": _json(answer.header).decode("ascii")}
@@ -124,6 +126,14 @@ async def _answer(world: api.World, lanes: Lanes, by: dict[str, Endpoint], reque
     if isinstance(answer, tuple):
         return Response(answer[0], media_type=answer[1], headers={"cache-control": "no-store"})
     return Response(_json(answer), media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def _called(endpoint: Endpoint, world: api.World, values: dict[str, Any]) -> Any:
+    """Call in the lane's thread; an error's hint is worked out there as well, since nearest spellings take a while."""
+    try:
+        return endpoint.answer(world, **values)
+    except TokenspaceError as error:
+        return _told(error, hints=bool(values.get("hints", True)))
 
 
 def _query(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -164,11 +174,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _told(error: TokenspaceError | MemoryError) -> Response:
+def _told(error: TokenspaceError | MemoryError, *, hints: bool = True) -> Response:
     status = next(status for kind, status in STATUS if isinstance(error, kind))
     if isinstance(error, MemoryError):
         return _failed(status, "MemoryError", "out of memory", "ask for less at a time")
-    return _failed(status, type(error).__name__, error.message, error.hint)
+    return _failed(status, type(error).__name__, error.message, error.hint if hints else "")
 
 
 def _failed(status: int, kind: str, message: str, hint: str = "", headers: dict[str, str] | None = None) -> Response:
