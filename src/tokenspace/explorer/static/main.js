@@ -75,7 +75,7 @@ function App() {
   return html`
     <a class="skip" href="#main" onClick=${(/** @type {Event} */ event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>To the view</a>
     <header class="top">
-      <a class="mark" href=${location.pathname} aria-label="tokenspace explorer, start"><img src="/static/mark.svg" alt="" width="26" height="26" /><span>tokenspace</span></a>
+      <a class="brand" href=${location.pathname} aria-label="tokenspace explorer, start"><img src="/static/mark.svg" alt="" width="26" height="26" /><span>tokenspace</span></a>
       <${Search} />
       <div class="about">${world.value && world.value.tables.length > 1
         ? html`<label class="sr" for="table">Table</label><select id="table" value=${one.name} onChange=${(/** @type {Event} */ event) => show({ t: /** @type {HTMLSelectElement} */ (event.target).value, q: "", v: "" }, { push: true })}>${world.value.tables.map((each) => html`<option key=${each.name} value=${each.name}>${each.name}</option>`)}</select>`

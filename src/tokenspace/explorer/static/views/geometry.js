@@ -148,12 +148,11 @@ function Drawing({ svg, width, height, shape, tip, values, names, moved, drag, p
   const angle = values.angle;
   const end = angle === null ? null : { x: zero.x + radius * Math.cos(angle), y: zero.y - radius * Math.sin(angle) };
   const half = angle === null ? 0 : angle / 2;
-  const label = 27;
   const middle = { x: (u.x + v.x) / 2, y: (u.y + v.y) / 2 };
   const [dx, dy] = [v.x - u.x, v.y - u.y];
   const long = Math.hypot(dx, dy) || 1;
-  const side = (dy / long) * (u.x > zero.x ? -1 : 1) >= 0 ? 1 : -1;
-  const away = { x: (-dy / long) * side, y: (dx / long) * side };
+  const out = (middle.x - zero.x) * -dy + (middle.y - zero.y) * dx >= 0 ? 1 : -1; // to the side of the segment that the origin is not on
+  const away = { x: (-dy / long) * out, y: (dx / long) * out };
   const under = zero.y - up * 12;
   const square = Math.abs(tip.x) * scale > 12 && Math.abs(v.y - zero.y) > 16 ? 7 : 0;
   const back = foot.x > zero.x ? -1 : 1;
@@ -175,8 +174,8 @@ function Drawing({ svg, width, height, shape, tip, values, names, moved, drag, p
     </g>
     <g class="labels">
       <text class="name" x=${u.x} y=${u.y + (up < 0 ? 38 : -28)} text-anchor="middle"><tspan class="var">u</tspan> ${name(names[0])}</text>
-      <text class="name" x=${v.x} y=${v.y + up * (up < 0 ? 13 : 22)} text-anchor=${vLeft && v.x < width * 0.6 ? "middle" : v.x > width - 90 ? "end" : "middle"}><tspan class="var">v</tspan> ${name(names[1])}</text>
-      ${long > 18 && !flat && html`<text class="t-distance" x=${middle.x - away.x * label} y=${middle.y - away.y * 14 + 4} text-anchor=${-away.x > 0.2 ? "start" : -away.x < -0.2 ? "end" : "middle"}>${number(values.euclidean, 3)}</text>`}
+      <text class="name" x=${v.x} y=${v.y + (up < 0 ? -20 : 31)} text-anchor=${vLeft && v.x < width * 0.6 ? "middle" : v.x > width - 90 ? "end" : "middle"}><tspan class="var">v</tspan> ${name(names[1])}</text>
+      ${long > 18 && !flat && html`<text class="t-distance" x=${middle.x + away.x * 12} y=${middle.y + away.y * 16 + 4} text-anchor=${away.x > 0.3 ? "start" : away.x < -0.3 ? "end" : "middle"}>${number(values.euclidean, 3)}</text>`}
       ${values.projection !== null && html`<text class="t-projection" x=${Math.abs(foot.x - zero.x) < 60 ? Math.min(zero.x, foot.x) - 8 : (zero.x + foot.x) / 2} y=${under - up * 4 + (up < 0 ? 12 : -2)} text-anchor=${Math.abs(foot.x - zero.x) < 60 ? "end" : "middle"}>${number(values.projection, 3)}</text>`}
       ${end && !flat && html`<text class="t-angle" x=${zero.x + (radius + 10) * Math.cos(half)} y=${zero.y - (radius + 10) * Math.sin(half) + 4} text-anchor=${Math.cos(half) > 0.2 ? "start" : "middle"}>${degrees}</text>`}
     </g>

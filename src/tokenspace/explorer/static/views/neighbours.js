@@ -109,6 +109,7 @@ function List({ measure, found, times, lists }) {
   const others = MEASURES.filter((one) => one.key !== measure.key);
   return html`<table class=${`list m-${measure.letter}`} data-measure=${measure.key}>
     <caption><b>${measure.title}</b> <span class="eq">${measure.equation}</span></caption>
+    <colgroup><col /><col class="c-value" /><col class="c-norm" /><col class="c-ranks" /></colgroup>
     <thead><tr>
       <th scope="col">token</th><th scope="col" class="n">${measure.score}</th><th scope="col" class="n norm">norm</th>
       <th scope="col" class="n ranks"><abbr title=${`rank by ${others[0].title} and by ${others[1].title}`}><span class=${`m-${others[0].letter}`}>${others[0].short}</span>/<span class=${`m-${others[1].letter}`}>${others[1].short}</span></abbr></th>
