@@ -111,7 +111,7 @@ export function MapCanvas(props) {
     if (!width) return undefined;
     let gone = false;
     const wait = setTimeout(() => {
-      const spots = candidates(places, now, width, height, marks.map((mark) => mark.id));
+      const spots = candidates(places, now, width, height, [...new Set(marks.map((mark) => mark.id))]);
       const fetched = namesOf(t, spots.map((spot) => spot.id));
       fetched.then((found) => !gone && setNames(laid(spots, found, width, height, most)), () => !gone && setNames([]));
     }, moving.current ? 130 : 10);
