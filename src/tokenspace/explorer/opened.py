@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from concurrent.futures import Future
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ class Opened:
         self.columns = {title: _column(title, values, table.n) for title, values in (columns or {}).items()}
         self._lock = threading.RLock()
         self._searches: dict[Measure, search.Exact] = {}
-        self.kept: dict[Any, Any] = {}
+        self._kept: dict[Any, Future[Any]] = {}
 
     @cached_property
     def lengths(self) -> NDArray[np.float64]:
@@ -91,11 +92,20 @@ class Opened:
         return digest.hexdigest()[:16]
 
     def keep(self, key: Any, make: Any) -> Any:
-        """Return what is kept under a key, making it when first asked for."""
+        """Return what is kept under a key, making it when first asked for; whoever asks meanwhile waits for that one making."""
         with self._lock:
-            if key not in self.kept:
-                self.kept[key] = make()
-            return self.kept[key]
+            promise = self._kept.get(key)
+            mine = promise is None
+            if promise is None:
+                promise = self._kept[key] = Future()
+        if mine:
+            try:
+                promise.set_result(make())
+            except BaseException as error:
+                with self._lock:
+                    del self._kept[key]
+                promise.set_exception(error)
+        return promise.result()
 
     def document(self) -> dict[str, Any]:
         """Return what the page says of the table."""

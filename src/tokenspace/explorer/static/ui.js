@@ -13,9 +13,9 @@ export { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "./
 
 /** @type {MeasureName[]} */
 export const MEASURES = [
-  { key: "euclidean", title: "Euclidean distance", equation: "(9)", short: "Euclid", letter: "e", score: "distance" },
-  { key: "inner_product", title: "Inner product", equation: "(10)", short: "inner", letter: "i", score: "product" },
-  { key: "cosine", title: "Cosine similarity", equation: "(11)", short: "cosine", letter: "c", score: "cosine" },
+  { key: "euclidean", title: "Euclidean distance", equation: "(9)", short: "euc", letter: "e", score: "distance" },
+  { key: "inner_product", title: "Inner product", equation: "(10)", short: "inn", letter: "i", score: "product" },
+  { key: "cosine", title: "Cosine similarity", equation: "(11)", short: "cos", letter: "c", score: "cosine" },
 ];
 
 /**

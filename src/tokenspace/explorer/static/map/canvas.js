@@ -144,7 +144,8 @@ export function MapCanvas(props) {
 
   /** @type {{current: null | {from: [number, number], camera: Camera, far: boolean}}} */
   const grabbed = useRef(null);
-  const cutting = useRef(/** @type {[number, number][] | null} */ (null));
+  /** @type {{current: [number, number][] | null}} */
+  const cutting = useRef(null);
   const pointers = useRef(/** @type {Map<number, [number, number]> | null} */ (null));
   pointers.current ??= new Map();
   /** @param {PointerEvent} event */

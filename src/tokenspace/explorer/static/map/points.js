@@ -127,9 +127,11 @@ export class PixelPoints {
     this.canvas = canvas;
     this.paper = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     this.n = 0;
+    /** @type {Uint16Array} */
     this.places = new Uint16Array(0);
     /** @type {Uint8Array | null} */
     this.shades = null;
+    /** @type {Uint8Array} */
     this.palette = new Uint8Array(1024);
     this.alpha = 1;
   }

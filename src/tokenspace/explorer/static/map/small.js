@@ -34,9 +34,9 @@ export function SmallMap() {
       <h2 id="small-map-title">Map <span class="muted">principal axes</span></h2>
       <div class="tools"><button type="button" class="quiet" onClick=${() => show({ view: "map" }, { push: true })}>Open the map</button></div>
     </div>
-    ${wrong ? html`<p class="empty-note">${wrong}</p>` : found ? html`<${MapCanvas} key=${name} t=${name} places=${found.places} marks=${marksOf()} height=${250} most=${16} wheel=${false}
+    ${wrong ? html`<p class="empty-note">${wrong}</p>` : found ? html`<${MapCanvas} key=${name} t=${name} places=${found.places} marks=${marksOf()} height=${320} most=${34} wheel=${false}
       label="Map of all rows; the lists hold everything that it shows."
-      onPick=${(/** @type {number} */ id, /** @type {string} */ token) => show({ v: reference(token, id) })} />` : html`<div class="waiting" style="height:250px"></div>`}
+      onPick=${(/** @type {number} */ id, /** @type {string} */ token) => show({ v: reference(token, id) })} />` : html`<div class="waiting" style="height:320px"></div>`}
     <p class="map-note"><span class="m-e">○ Euclid</span> <span class="m-i">◯ inner product</span> <span class="m-c">◯ cosine</span>${share ? html` · 2 of ${one?.d} axes hold ${percent(share[0] + share[1])} of the variance: a picture, not a measure` : ""}</p>
   </section>`;
 }

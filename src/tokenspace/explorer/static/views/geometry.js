@@ -156,8 +156,6 @@ function Drawing({ svg, width, height, shape, tip, values, names, moved, drag, p
   const under = zero.y - up * 12;
   const square = Math.abs(tip.x) * scale > 12 && Math.abs(v.y - zero.y) > 16 ? 7 : 0;
   const back = foot.x > zero.x ? -1 : 1;
-  const vLeft = v.x < u.x;
-  const name = (/** @type {string} */ text) => (text.length > 22 ? `${visible(text).slice(0, 21)}…` : visible(text));
   const degrees = angle === null ? "" : `${number(Math.abs((angle * 180) / Math.PI), 1)}°`;
   const description = `In the plane of u and v: u = ${names[0]} of length ${number(shape.length, 3)}; v = ${names[1]} of length ${number(values.norm_v, 3)}; distance between the tips ${number(values.euclidean, 3)}; projection of v on u ${number(values.projection, 3)}; angle ${degrees || "undefined"}.`;
   return html`<svg ref=${svg} class="fig" width=${width} height=${height} viewBox=${`0 0 ${width} ${height}`} data-scale=${scale} role="group" aria-label=${description}>
@@ -173,8 +171,8 @@ function Drawing({ svg, width, height, shape, tip, values, names, moved, drag, p
       <circle class="origin" cx=${zero.x} cy=${zero.y} r="2.5" />
     </g>
     <g class="labels">
-      <text class="name" x=${u.x} y=${u.y + (up < 0 ? 38 : -28)} text-anchor="middle"><tspan class="var">u</tspan> ${name(names[0])}</text>
-      <text class="name" x=${v.x} y=${v.y + (up < 0 ? -20 : 31)} text-anchor=${vLeft && v.x < width * 0.6 ? "middle" : v.x > width - 90 ? "end" : "middle"}><tspan class="var">v</tspan> ${name(names[1])}</text>
+      <${Name} letter="u" text=${names[0]} x=${u.x} y=${u.y + (up < 0 ? 38 : -28)} width=${width} />
+      <${Name} letter="v" text=${names[1]} x=${v.x} y=${v.y + (up < 0 ? -20 : 31)} width=${width} />
       ${long > 18 && !flat && html`<text class="t-distance" x=${middle.x + away.x * 12} y=${middle.y + away.y * 16 + 4} text-anchor=${away.x > 0.3 ? "start" : away.x < -0.3 ? "end" : "middle"}>${number(values.euclidean, 3)}</text>`}
       ${values.projection !== null && html`<text class="t-projection" x=${Math.abs(foot.x - zero.x) < 60 ? Math.min(zero.x, foot.x) - 8 : (zero.x + foot.x) / 2} y=${under - up * 4 + (up < 0 ? 12 : -2)} text-anchor=${Math.abs(foot.x - zero.x) < 60 ? "end" : "middle"}>${number(values.projection, 3)}</text>`}
       ${end && !flat && html`<text class="t-angle" x=${zero.x + (radius + 10) * Math.cos(half)} y=${zero.y - (radius + 10) * Math.sin(half) + 4} text-anchor=${Math.cos(half) > 0.2 ? "start" : "middle"}>${degrees}</text>`}
@@ -197,6 +195,15 @@ function Drawing({ svg, width, height, shape, tip, values, names, moved, drag, p
       onPointerMove=${(/** @type {PointerEvent} */ event) => event.buttons && drag(event)}
     />
   </svg>`;
+}
+
+/** A name at a tip, kept on the paper. @param {{letter: string, text: string, x: number, y: number, width: number}} props */
+function Name({ letter, text, x, y, width }) {
+  const whole = visible(text);
+  const short = whole.length > 26 ? `${whole.slice(0, 25)}…` : whole;
+  const half = 4.2 * (short.length + 3);
+  const anchor = x + half > width - 4 ? "end" : x - half < 4 ? "start" : "middle";
+  return html`<text class="name" x=${anchor === "end" ? width - 4 : anchor === "start" ? 4 : x} y=${y} text-anchor=${anchor}><tspan class="var">${letter}</tspan> ${short}</text>`;
 }
 
 /** @param {{from: Point, to: Point, part: string}} props */

@@ -130,6 +130,7 @@ function Net({ svg, found, added }) {
   useEffect(() => watchSize(frame, (wide) => setWidth(Math.max(300, wide))), []);
   const weights = new Map(found.terms.map((/** @type {any} */ term) => [term.id, term.weight]));
   const rows = [...found.nodes, ...(added?.rows ?? []).map((/** @type {any} */ row) => ({ ...row, column: row.column.slice(0, 16), fresh: true }))];
+  /** @type {number[]} */
   const z = found.z.slice(0, DRAWN);
   const step = 44;
   /** @type {{node: any, y: number, gap: boolean}[]} */

@@ -25,8 +25,8 @@ export function Neighbours() {
     </div>
     <div class="pair-side">
       ${found && second.value && html`<${Geometry} t=${one.name} u=${found.query} v=${second.value} />`}
-      ${picture && found && html`<${picture} />`}
     </div>
+    ${picture && found && html`<div class="wide-side"><${picture} /></div>`}
   </div>`;
 }
 
@@ -140,13 +140,16 @@ function List({ measure, found, times, lists }) {
           ><span class=${everywhere ? "mark all" : alone ? "mark only" : "mark"} aria-hidden="true">${everywhere ? "●" : alone ? "○" : ""}</span><${Token} token=${row.token} /></button></th>
           <td class="n value">${number(row.score, measure.key === "cosine" ? 4 : 3)}</td>
           <td class="n norm">${number(row.norm, 2)}</td>
-          <td class="n ranks">${others.map((one, i) => html`${i > 0 && html`<span class="slash">/</span>`}<span class=${`m-${one.letter}${row.ranks[one.key] > found.k ? " far" : ""}`}>${count(row.ranks[one.key])}</span>`)}</td>
+          <td class="n ranks">${others.map((one, i) => html`${i > 0 && html`<span class="slash">/</span>`}<span class=${`m-${one.letter}${row.ranks[one.key] > found.k ? " far" : ""}`}>${rank(row.ranks[one.key])}</span>`)}</td>
         </tr>`;
       })}
       ${rows.length === 0 && html`<tr><td colspan="4" class="muted">not defined for a zero vector</td></tr>`}
     </tbody>
   </table>`;
 }
+
+/** A rank in little room. @param {number} place */
+const rank = (place) => (place < 10_000 ? String(place) : place < 1_000_000 ? `${Math.floor(place / 1000)}k` : `${Math.floor(place / 1e6)}M`);
 
 /** Arrows go from row to row and from list to list; Shift+Enter asks for the row's own neighbours. @param {KeyboardEvent} event */
 function moveAmong(event) {
