@@ -79,8 +79,6 @@ def query_of(text: str) -> Any:
     return text if parts is None else vector_of(parts)
 
 
-
-
 def terms_of(table: EmbeddingTable, text: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the vector that a text asks a table for, and the rows of the tokens it names.
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace.engines import local
-from tokenspace.measures import MEASURES, Measure, is_extreme, listed_pairs
+from tokenspace.measures import EXTREME, MEASURES, Measure, is_extreme, listed_pairs, norms
 from tokenspace.native import pair_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+NO_COSINE = -3.0
+"""Key of a row without a cosine: below every cosine, above a row that is left out."""
 
 
 def ranks(
@@ -80,8 +83,8 @@ def _keys(
     """Return, for each measure, what rises with closeness, for all rows; and how far that of the distance may be from the definition's."""
     n, count = len(matrix), local.thread_count(threads)
     keys: dict[Measure, NDArray[np.float64]] = {measure: np.empty(n) for measure in MEASURES}
-    vector, square = query[None, :], float(query @ query)
-    scaled = _is_scaled(matrix, lengths, query)
+    vector, own = query[None, :], float(norms(query[None, :])[0])
+    scaled, square = _is_scaled(matrix, lengths, query), own * own
 
     def fill(part: tuple[int, int]) -> None:
         some = slice(*part)
@@ -92,32 +95,39 @@ def _keys(
         product, length = pair_sums("product", vector, matrix[some]), lengths[some]
         keys["inner_product"][some] = product
         keys["euclidean"][some] = 2 * product - length * length - square
-        keys["cosine"][some] = np.divide(product, length, out=np.full(len(product), -np.inf), where=length > 0)
+        keys["cosine"][some] = _cosines(product, length * own)
 
     local.run(fill, local.ranges(n, count), threads=count)
-    longest = float(lengths.max(initial=0)) + square**0.5
+    longest = float(lengths.max(initial=0)) + own
     # Each of the three sums is off by at most (d + 2) roundings of its terms' magnitudes, which (|x| + |q|)^2 bounds.
     return keys, 0.0 if scaled else 4 * (matrix.shape[1] + 8) * 2.0**-53 * longest * longest
 
 
 def _is_scaled(matrix: NDArray[Any], lengths: NDArray[np.float64], query: NDArray[np.float64]) -> bool:
-    return is_extreme(query) or (matrix.dtype == np.float64 and is_extreme(lengths))
+    out_of_range = (lengths > EXTREME) | (lengths < 1 / EXTREME)  # a length of 0 may be one that underflowed
+    return is_extreme(query) or (matrix.dtype == np.float64 and bool(out_of_range.any()))
 
 
 def _exact(
     matrix: NDArray[Any], lengths: NDArray[np.float64], query: NDArray[np.float64], rows: NDArray[np.int64], measure: Measure
 ) -> NDArray[np.float64]:
-    """Return the keys of some rows from the definition; minus infinity where there is no cosine."""
+    """Return the keys of some rows from the definition."""
     vector = query[None, :]
     if _is_scaled(matrix, lengths, query):
         score = listed_pairs(measure, vector, matrix, np.zeros_like(rows), rows)
-        return -score if measure == "euclidean" else np.where(np.isnan(score), -np.inf, score)
+        return -score if measure == "euclidean" else np.where(np.isnan(score), NO_COSINE, score)
     if measure == "euclidean":
         return -pair_sums("difference", vector, matrix, row_ids=rows)
     product, length = pair_sums("product", vector, matrix, row_ids=rows), lengths[rows]
     if measure == "inner_product":
         return product
-    return np.divide(product, length, out=np.full(len(product), -np.inf), where=length > 0)
+    return _cosines(product, length * float(norms(vector)[0]))
+
+
+def _cosines(products: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return cosines from products and products of norms, to the bit as the search computes them."""
+    known = lengths > 0
+    return np.where(known, np.clip(products / np.where(known, lengths, 1), -1, 1), NO_COSINE)
 
 
 def _within(keys: NDArray[np.float64], limits: NDArray[np.float64], doubt: float) -> NDArray[np.int64]:

@@ -23,10 +23,12 @@ tokenspace explore vectors.txt --column counts.txt --no-open --port 0
 
 @click.command("explore", epilog=EXAMPLES)
 @click.argument("tables", metavar="[T...]", nargs=-1)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; beyond this machine only with the token in the address.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; others need the token in the address.")
 @click.option("--port", type=click.IntRange(0, 65535), metavar="P", help="Port; 0 takes any.  [default: 8642, or the next that is free]")
 @click.option("--open/--no-open", "open_browser", default=None, help="Open the browser.  [default: on a terminal]")
-@click.option("--model", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR", help="A Transformer, for its attention.")
+@click.option(
+    "--model", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR", help="A Transformer, to see its attention."
+)
 @click.option(
     "--column",
     "columns",
@@ -36,7 +38,15 @@ tokenspace explore vectors.txt --column counts.txt --no-open --port 0
 )
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads of a search.  [default: the CPUs at hand]")
 @arguments.table_option
-def command(tables: tuple[str, ...], table: str, *, columns: tuple[str, ...], open_browser: bool | None, threads: int | None, **options: Any) -> None:
+def command(
+    tables: tuple[str, ...],
+    table: str,
+    *,
+    columns: tuple[str, ...],
+    open_browser: bool | None,
+    threads: int | None,
+    **options: Any,
+) -> None:
     """Explore tables in the browser.
 
     Neighbours under the three measures, the geometry of a pair, the layer, a map of all rows; two tables are compared. The page is

@@ -48,12 +48,12 @@ class Parameter:
         """
         if self.name not in given or (self.many and given[self.name] == []):
             if self.default is None:
-                raise self._wrong("nothing")
+                raise self._wrong(seen="nothing")
             return self.default
         value = given[self.name]
         if self.many:
             if not isinstance(value, list) or len(value) > MANY:
-                raise self._wrong(f"{len(value) if isinstance(value, list) else type(value).__name__}")
+                raise self._wrong(str(len(value)) if isinstance(value, list) else type(value).__name__)
             return [self._one(each) for each in value]
         return self._one(value)
 
@@ -82,9 +82,14 @@ class Parameter:
 
     def _wrong(self, seen: str) -> ArgumentError:
         limits = f" in {self.least:g}..{self.most:g}" if self.least is not None and self.most is not None else ""
-        kind = " or ".join(self.among) if self.among else {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[self.kind]
+        kind = (
+            " or ".join(self.among)
+            if self.among
+            else {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[self.kind]
+        )
         many = f"up to {MANY} times " if self.many else ""
-        return ArgumentError(f"parameter {self.name}: expected {many}{kind}{limits}; seen {seen}")
+        message = f"parameter {self.name}: expected {many}{kind}{limits}; seen {seen}"
+        return ArgumentError(message)
 
     def schema(self) -> dict[str, Any]:
         """Return its JSON schema."""
@@ -137,8 +142,10 @@ class Endpoint:
 T = Parameter("t", str, "", what="table, by name; left out, the first")
 Q = Parameter("q", str, what="token, expression such as king - man + woman, row id as #12, or vector in brackets")
 K = Parameter("k", int, 12, 1, MOST, what="neighbours a list")
-HINTS = Parameter("hints", bool, True, what="whether an unknown token gets its nearest spellings, which takes 60 ms")
+INCLUDE = Parameter("include_query", bool, default=False, what="whether the query's own tokens may be among its neighbours")
+HINTS = Parameter("hints", bool, default=True, what="whether an unknown token gets its nearest spellings, which takes 60 ms")
 MEASURE = Parameter("measure", str, "cosine", among=MEASURES)
+EXERCISE = (Parameter("kind", str, ""), Parameter("seed", int, 0, 0, 2**31), Parameter("level", str, ""))
 A, B = (Parameter(name, str, "", what=f"table {name}, by name") for name in "ab")
 
 
@@ -154,14 +161,16 @@ def _tables(world: World) -> dict[str, Any]:
     }
 
 
-def _of(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adapt a function of one table."""
-    return lambda world, t, **more: function(world.tables[t], **more)
+def _of(function: Callable[..., Any], **names: str) -> Callable[..., Any]:
+    """Adapt a function of one table; `names` are those of its arguments that are called otherwise here."""
+    return lambda world, t, **more: function(world.tables[t], **{names.get(name, name): value for name, value in more.items()})
 
 
-def _between(function: Callable[..., Any]) -> Callable[..., Any]:
+def _between(function: Callable[..., Any], **names: str) -> Callable[..., Any]:
     """Adapt a function of two tables."""
-    return lambda world, a, b, **more: function(_side(world, a, 0), _side(world, b, 1), **more)
+    return lambda world, a, b, **more: function(
+        _side(world, a, 0), _side(world, b, 1), **{names.get(name, name): value for name, value in more.items()}
+    )
 
 
 def _side(world: World, name: str, place: int) -> Opened:
@@ -197,27 +206,27 @@ def _map(world: World, t: str, method: str, x: str, y: str) -> columns.Column:
 
 ENDPOINTS = (
     Endpoint("/tables", _tables, (), "search", what="The tables, and what this installation can show"),
-    Endpoint("/near", _of(lambda one, q, k, include_query, hints: lists.near(one, q, k=k, include_query=include_query)),
-             (T, Q, K, Parameter("include_query", bool, False), HINTS), "search", what="Exact neighbours under the three measures"),
+    Endpoint("/near", _of(lists.near, q="text"),
+             (T, Q, K, INCLUDE, HINTS), "search", what="Exact neighbours under the three measures"),
     Endpoint("/near", lambda world, t, queries, k: {"answers": [lists.near(world.tables[t], q, k=k) for q in queries]},
              (T, Parameter("queries", str, many=True), K), "slow", "POST", what="The same for several queries"),
-    Endpoint("/complete", _of(lambda one, q, limit: lists.complete(one, q, limit=limit)),
+    Endpoint("/complete", _of(lists.complete, q="text"),
              (T, Parameter("q", str, ""), Parameter("limit", int, 8, 1, 100)), "quick", what="Tokens that begin with or hold a text"),
     Endpoint("/tokens", _of(lists.tokens), (T, Parameter("ids", int, many=True, least=0, most=2**53)), "quick", what="Tokens of rows"),
-    Endpoint("/vector", _of(lambda one, q: lists.values(one, q)), (T, Q), "quick", what="The numbers of a vector"),
+    Endpoint("/vector", _of(lists.values, q="text"), (T, Q), "quick", what="The numbers of a vector"),
     Endpoint("/pair", _of(pairs.pair), (T, Parameter("u", str), Parameter("v", str)), "quick", what="All about one pair; identity (12)"),
-    Endpoint("/pair.svg", _of(lambda one, u, v: (pairs.picture(one, u, v), "image/svg+xml")),
+    Endpoint("/pair.svg", _of(pairs.picture),
              (T, Parameter("u", str), Parameter("v", str)), "quick", what="Fig. 3 of a pair, as SVG"),
-    Endpoint("/layer", _of(lambda one, token, weight: layers.layer(one, token, weight)),
-             (T, Parameter("token", str, many=True), Parameter("weight", float, many=True, least=-1e6, most=1e6)), "search",
+    Endpoint("/layer", _of(layers.layer),
+             (T, Parameter("tokens", str, many=True), Parameter("weights", float, many=True, least=-1e6, most=1e6)), "search",
              what="z = Wx for an x that is zero but at some tokens"),
-    Endpoint("/extend", _of(lambda one, tokens, init, parts, seed: layers.extended(one, tokens, init, parts=parts, seed=seed)),
+    Endpoint("/extend", _of(layers.extended),
              (T, Parameter("tokens", str, many=True), Parameter("init", str, "subtoken-mean", among=layers.STARTS),
               Parameter("parts", str, [], many=True), Parameter("seed", int, 0, 0, 2**31)), "slow", "POST",
              what="The table with new tokens, and the proof that old rows stay; nothing is written"),
     Endpoint("/map", _map, (T, Parameter("method", str, "pca", among=("pca", "axes", *maps.LEARNT)), Parameter("x", str, ""),
              Parameter("y", str, "")), "slow", what="Coordinates of all rows: 16-bit little-endian pairs; X-Column has the scale"),
-    Endpoint("/column", _of(lambda one, name: columns.coloured(one, name)), (T, Parameter("name", str)), "slow",
+    Endpoint("/column", _of(columns.coloured), (T, Parameter("name", str)), "slow",
              what="A column as one byte a row; X-Column has the scale"),
     Endpoint("/projection", _learnt, (T, Parameter("method", str)), "quick", what="How far a learnt projection is"),
     Endpoint("/projection", lambda world, t, method: _learnt(world, t, method, begin=True), (T, Parameter("method", str)), "quick", "POST",
@@ -225,16 +234,16 @@ ENDPOINTS = (
     Endpoint("/projection/stop", _stopped, (), "quick", "POST", what="Stop what is being learnt"),
     Endpoint("/compare", _between(comparing.overview), (A, B, MEASURE, Parameter("k", int, 10, 1, 100)), "slow",
              what="How two tables differ"),
-    Endpoint("/compare/near", _between(lambda a, b, q, measure, k: comparing.side_by_side(a, b, q, measure=measure, k=k)),
+    Endpoint("/compare/near", _between(comparing.side_by_side, q="text"),
              (A, B, Q, MEASURE, Parameter("k", int, 10, 1, MOST)), "search", what="One query in two tables"),
-    Endpoint("/attention", lambda world, text, layer, head: world.attentive.view(text, layer=layer, head=head),
+    Endpoint("/attention", lambda world, **more: world.attentive.view(**more),
              (Parameter("text", str), Parameter("layer", int, 0, 0, 1000), Parameter("head", int, 0, -1, 1000)), "slow",
              what="Scaled inner products and their softmax between a sentence's tokens"),
-    Endpoint("/practice", lambda _world, kind, seed, level: exercises.asked(kind, seed, level),
-             (Parameter("kind", str, ""), Parameter("seed", int, 0, 0, 2**31), Parameter("level", str, "")), "quick",
+    Endpoint("/practice", lambda _world, **more: exercises.asked(**more),
+             EXERCISE, "quick",
              what="An exercise on fresh numbers"),
-    Endpoint("/practice", lambda _world, kind, seed, level, answer: exercises.marked(kind, seed, level, answer),
-             (Parameter("kind", str, ""), Parameter("seed", int, 0, 0, 2**31), Parameter("level", str, ""), Parameter("answer", str)), "quick",
+    Endpoint("/practice", lambda _world, **more: exercises.marked(**more),
+             (*EXERCISE, Parameter("answer", str)), "quick",
              "POST", what="Mark an answer"),
 )  # fmt: skip
 """All of them; a table of values reads better than twenty functions."""
@@ -243,7 +252,10 @@ ENDPOINTS = (
 def openapi() -> dict[str, Any]:
     """Return the interface as an OpenAPI 3.1 document."""
     paths: dict[str, Any] = {}
-    failure = {"description": "What was expected, what was seen, what to do", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+    failure = {
+        "description": "What was expected, what was seen, what to do",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
     for endpoint in ENDPOINTS:
         operation: dict[str, Any] = {
             "summary": endpoint.what,
@@ -266,7 +278,11 @@ def openapi() -> dict[str, Any]:
     error = {"type": "object", "properties": {name: {"type": "string"} for name in ("type", "message", "hint")}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "tokenspace explorer", "version": "1", "summary": f"tokenspace {__version__}; numbers that do not exist are null"},
+        "info": {
+            "title": "tokenspace explorer",
+            "version": "1",
+            "summary": f"tokenspace {__version__}; numbers that do not exist are null",
+        },
         "paths": paths,
         "components": {"schemas": {"Error": {"type": "object", "properties": {"error": error}}}},
     }

@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import math
 from functools import partial
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,15 +16,16 @@ from starlette.routing import Route
 
 from tokenspace.errors import ArgumentError, MissingExtraError, RowIdError, TokenspaceError, UnknownTokenError
 from tokenspace.explorer import api
+from tokenspace.explorer.answers import called, json_of
 from tokenspace.explorer.attending import Attentive
 from tokenspace.explorer.columns import Column
 from tokenspace.explorer.maps import Workshop
 from tokenspace.explorer.opened import Opened, Tables
+from tokenspace.explorer.page import page_files
 from tokenspace.explorer.safety import Doors, Guard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from importlib.resources.abc import Traversable
     from pathlib import Path
 
     from starlette.requests import Request
@@ -92,7 +91,7 @@ def application(
     """
     world = api.World(Tables(tables), Attentive(model), Workshop(), dict(boot or {}))
     lanes = Lanes()
-    description = _json(api.openapi())
+    description = json_of(api.openapi())
     routes = [
         Route(f"{api.ROOT}/openapi.json", lambda _request: Response(description, media_type="application/json")),
         *_files(),
@@ -109,31 +108,32 @@ async def _answer(world: api.World, lanes: Lanes, by: dict[str, Endpoint], reque
     endpoint = by.get(request.method) or by["GET"]
     try:
         given = _query(request, endpoint.parameters) if endpoint.method == "GET" else await _body(request)
-        values = {one.name: one.read(given) for one in endpoint.parameters}
-        answer = await lanes.run(endpoint.lane, partial(_called, endpoint, world, values), request.is_disconnected)
+        answer = await lanes.run(endpoint.lane, partial(_answered, endpoint, world, given), request.is_disconnected)
     except OverflowError as error:
         return _failed(503, "Busy", f"too much at once: {error}", "ask again in a second", {"retry-after": "1"})
     except (TokenspaceError, MemoryError) as error:
         return _told(error)
-    if isinstance(answer, Response):
-        return answer
+    return answer if isinstance(answer, Response) else _sent(answer, request)
+
+
+def _sent(answer: Any, request: Request) -> Response:
+    """Return an answer as it is sent: a column as bytes, a picture as it is, a document as JSON."""
     if isinstance(answer, Column):
-        tag = hashlib.sha256(answer.data).hexdigest()[:24]
-        headers = {"etag": f'"{tag}"', "cache-control": "private, no-cache", "x-column": _json(answer.header).decode("ascii")}
-        if request.headers.get("if-none-match") == headers["etag"]:
+        tag = f'"{hashlib.sha256(answer.data).hexdigest()[:24]}"'
+        headers = {"etag": tag, "cache-control": "private, no-cache", "x-column": json_of(answer.header).decode("ascii")}
+        if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return Response(answer.data, media_type="application/octet-stream", headers=headers)
-    if isinstance(answer, tuple):
-        return Response(answer[0], media_type=answer[1], headers={"cache-control": "no-store"})
-    return Response(_json(answer), media_type="application/json", headers={"cache-control": "no-store"})
+    body, kind = answer if isinstance(answer, tuple) else (json_of(answer), "application/json")
+    return Response(body, media_type=kind, headers={"cache-control": "no-store"})
 
 
-def _called(endpoint: Endpoint, world: api.World, values: dict[str, Any]) -> Any:
+def _answered(endpoint: Endpoint, world: api.World, given: dict[str, Any]) -> Any:
     """Call in the lane's thread; an error's hint is worked out there as well, since nearest spellings take a while."""
     try:
-        return endpoint.answer(world, **values)
+        return called(endpoint, world, given)
     except TokenspaceError as error:
-        return _told(error, hints=bool(values.get("hints", True)))
+        return _told(error, hints=given.get("hints") != "false")
 
 
 def _query(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -159,21 +159,6 @@ def _no_number(name: str) -> float:
     raise ValueError(message)
 
 
-def _json(document: Any) -> bytes:
-    """Write JSON in ASCII, which holds any token; what is not finite as null."""
-    return json.dumps(_plain(document), allow_nan=False, separators=(",", ":")).encode("ascii")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value
-
-
 def _told(error: TokenspaceError | MemoryError, *, hints: bool = True) -> Response:
     status = next(status for kind, status in STATUS if isinstance(error, kind))
     if isinstance(error, MemoryError):
@@ -182,7 +167,7 @@ def _told(error: TokenspaceError | MemoryError, *, hints: bool = True) -> Respon
 
 
 def _failed(status: int, kind: str, message: str, hint: str = "", headers: dict[str, str] | None = None) -> Response:
-    body = _json({"error": {"type": kind, "message": message, "hint": hint}})
+    body = json_of({"error": {"type": kind, "message": message, "hint": hint}})
     return Response(body, status_code=status, media_type="application/json", headers={"cache-control": "no-store", **(headers or {})})
 
 
@@ -204,18 +189,6 @@ def _files() -> list[Route]:
             address = "/" if name == "index.html" else f"/static/{name}"
             routes.append(Route(address, partial(_file, data, gzip.compress(data, 6, mtime=0), TYPES[suffix])))
     return routes
-
-
-def page_files() -> dict[str, bytes]:
-    """Return the page's files by their names below ``static/``."""
-
-    def walk(folder: Traversable, above: str) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        for one in sorted(folder.iterdir(), key=lambda entry: entry.name):
-            found |= walk(one, f"{above}{one.name}/") if one.is_dir() else {above + one.name: one.read_bytes()}
-        return found
-
-    return walk(files("tokenspace.explorer") / "static", "")
 
 
 async def _file(data: bytes, packed: bytes, kind: str, request: Request) -> Response:

@@ -82,7 +82,7 @@ def _scaled(values: NDArray[np.float64], *, whole: bool = False) -> Column:
     """Scale numbers to 0..254, between the first and the last hundredth of them unless the whole range is wanted."""
     known = np.isfinite(values)
     some = values[known]
-    low, high = (np.quantile(some, (0, 1) if whole else (0.01, 0.99)) if some.size else (0.0, 0.0))
+    low, high = np.quantile(some, (0, 1) if whole else (0.01, 0.99)) if some.size else (0.0, 0.0)
     steps = np.full(len(values), 255, dtype=np.uint8)
-    steps[known] = np.rint((some - low) * (254 / max(high - low, np.finfo(np.float64).tiny))).clip(0, 254).astype(np.uint8)
+    steps[known] = np.rint((some - low) * (254 / ((high - low) or 1.0))).clip(0, 254).astype(np.uint8)
     return Column(steps.tobytes(), {"kind": "scale", "low": float(low), "high": float(high)})

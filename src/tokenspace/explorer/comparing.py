@@ -132,7 +132,12 @@ def _moved(a: Opened, b: Opened, here: NDArray[np.int64], there: NDArray[np.int6
         "moved": int((distance > 0).sum()),
         "median": float(np.median(distance)),
         "rows": [
-            {"token": token, "distance": float(distance[place]), "norm_a": float(a.lengths[here[place]]), "norm_b": float(b.lengths[there[place]])}
+            {
+                "token": token,
+                "distance": float(distance[place]),
+                "norm_a": float(a.lengths[here[place]]),
+                "norm_b": float(b.lengths[there[place]]),
+            }
             for token, place in zip(a.table.vocabulary.tokens_of(here[most]), most, strict=True)
         ],
     }
@@ -170,7 +175,7 @@ def _side(one: Opened, text: str, measure: Measure, k: int) -> dict[str, Any]:
         vector, own = terms_of(one.table, text)
     except TokenspaceError as error:
         return {"table": one.name, "error": error.message, "hint": error.hint}
-    found = one.searches()[measure].search(vector, k, exclude=own)
+    found = one.searches()[measure].search(vector, k, exclude=own.tolist())
     ids = found.ids[: 0 if np.isnan(found.scores[:1]).any() else int((found.ids >= 0).sum())]
     lengths = norms(one.table.matrix, ids)
     rows = zip(ids.tolist(), one.table.vocabulary.tokens_of(ids), found.scores, lengths, strict=False)

@@ -8,7 +8,6 @@ import numpy as np
 
 from tokenspace import extension
 from tokenspace.errors import ArgumentError
-from tokenspace.onehot import one_hot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,10 +58,8 @@ def layer(opened: Opened, tokens: Sequence[str], weights: Sequence[float]) -> di
     product: dict[str, Any] = {"columns": table.n, "difference": None}
     if table.n * table.d <= MULTIPLIED:
         single = len(rows) == 1 and weights[0] == 1
-        x = one_hot(rows[0], n=table.n) if single else np.zeros(table.n)
-        if not single:
-            np.add.at(x, rows, weights)
-        dense = x.toarray() if single else x
+        dense = np.zeros(table.n, dtype=np.float32 if single else np.float64)
+        np.add.at(dense, rows, weights)
         product["difference"] = float(np.abs(table.linear(dense).astype(np.float64) - z).max())
         product["one_hot"] = single
     shown = _nodes(rows, table.n)

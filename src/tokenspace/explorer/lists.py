@@ -47,7 +47,7 @@ def near(opened: Opened, text: str, *, k: int = 12, include_query: bool = False)
     table = opened.table
     vector, own = terms_of(table, text)
     out = own[:0] if include_query else own
-    found = {measure: one.search(vector, k, exclude=out) for measure, one in opened.searches().items()}
+    found = {measure: one.search(vector, k, exclude=out.tolist()) for measure, one in opened.searches().items()}
     ids = {
         measure: answer.ids[: 0 if np.isnan(answer.scores[:1]).any() else int((answer.ids >= 0).sum())] for measure, answer in found.items()
     }

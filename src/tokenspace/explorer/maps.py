@@ -147,7 +147,7 @@ class Workshop:
             for work in self._works.values():
                 if work.state == "working":
                     work.state, work.note = "stopped", "stopped"
-                    if work.process.is_alive():
+                    if work.process.pid is not None:
                         work.process.terminate()
 
 
@@ -169,13 +169,15 @@ def _follow(work: Work, here: Connection, there: Connection, rows: NDArray[np.fl
         if work.state == "working":
             work.state, work.note = "failed", f"its process ended: {type(error).__name__}"
     work.seconds = time.monotonic() - work.began
+    if work.state == "stopped":
+        work.process.terminate()
     work.process.join(5)
 
 
 def learn(method: str, pipe: Connection) -> None:
     """Learn a projection; what runs in the other process. What the package prints of its progress is sent on."""
     rows = pipe.recv()
-    sys.stdout = sys.stderr = _Telling(pipe)  # type: ignore[assignment]
+    sys.stdout = sys.stderr = _Telling(pipe)
     try:
         n = len(rows)
         if method == "umap":

@@ -101,7 +101,7 @@ class Opened:
         if mine:
             try:
                 promise.set_result(make())
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again by whoever asks for the result
                 with self._lock:
                     del self._kept[key]
                 promise.set_exception(error)

@@ -42,7 +42,7 @@ def pair(opened: Opened, u: str, v: str) -> dict[str, Any]:
     }
 
 
-def picture(opened: Opened, u: str, v: str) -> str:
-    """Return the pair's geometry as a standalone SVG."""
+def picture(opened: Opened, u: str, v: str) -> tuple[str, str]:
+    """Return the pair's geometry as a standalone SVG, and its media type."""
     left, right = (terms_of(opened.table, text)[0] for text in (u, v))
-    return geometry.picture(left, right, names=(u, v))
+    return geometry.picture(left, right, names=(u, v)), "image/svg+xml"

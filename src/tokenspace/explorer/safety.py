@@ -24,17 +24,9 @@ BODY = 1 << 16
 PATIENCE = 10.0
 """Seconds a body may take to come."""
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
     "content-security-policy": POLICY,
@@ -135,7 +127,9 @@ class Guard:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = [(key.encode(), value.encode()) for key, value in HEADERS.items()] + [(b"set-cookie", one.encode()) for one in cookie]
+                extra = [(key.encode(), value.encode()) for key, value in HEADERS.items()] + [
+                    (b"set-cookie", one.encode()) for one in cookie
+                ]
                 message = {**message, "headers": [*message.get("headers", []), *extra]}
             await send(message)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 import threading
 import webbrowser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -37,7 +36,7 @@ SLOW = 15.0
 class Patient(H11Protocol):
     """HTTP/1.1 that hangs up on callers who connect and say nothing, or say it a letter at a time."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to count."""
         super().connection_made(transport)
         self._silence = self.loop.call_later(SLOW, self._hang_up)
@@ -153,9 +152,6 @@ def listen(host: str, port: int | None) -> socket.socket:
 def address_of(host: str, port: int, doors: Doors) -> str:
     """Return the address to open in a browser."""
     name = socket.gethostname() if doors.addresses else host
-    try:
-        name = f"[{name}]" if ipaddress.ip_address(name).version == 6 else name  # noqa: PLR2004 - IPv6
-    except ValueError:
-        pass
-    extra: Any = f"?token={doors.token}" if doors.token else ""
+    name = f"[{name}]" if ":" in name else name  # IPv6
+    extra = f"?token={doors.token}" if doors.token else ""
     return f"http://{name}:{port}/{extra}"

@@ -13,7 +13,8 @@ export class Refused extends Error {
 
 /**
  * @typedef {Record<string, string | number | boolean | (string | number)[]>} Params
- * @typedef {{ask: (path: string, params: Params, options?: {signal?: AbortSignal, post?: boolean}) => Promise<any>}} Transport
+ * @typedef {{ask: (path: string, params: Params, options?: {signal?: AbortSignal, post?: boolean}) => Promise<any>,
+ *   column: (path: string, params: Params, signal?: AbortSignal) => Promise<{header: any, data: ArrayBuffer}>}} Transport
  */
 
 /** @param {Params} params */
@@ -41,7 +42,13 @@ async function request(path, params, options = {}) {
 }
 
 /** How the page asks: over HTTP. A notebook puts its own way here. @type {Transport} */
-let transport = { ask: async (path, params, options) => (await request(path, params, options)).json() };
+let transport = {
+  ask: async (path, params, options) => (await request(path, params, options)).json(),
+  async column(path, params, signal) {
+    const response = await request(path, params, { signal });
+    return { header: JSON.parse(response.headers.get("x-column") ?? "{}"), data: await response.arrayBuffer() };
+  },
+};
 
 /** @param {Transport} other */
 export const askBy = (other) => {
@@ -51,17 +58,8 @@ export const askBy = (other) => {
 /** @type {Transport["ask"]} */
 export const ask = (path, params, options) => transport.ask(path, params, options);
 
-/**
- * A column: its bytes, and what they mean.
- * @param {string} path
- * @param {Params} params
- * @param {AbortSignal} [signal]
- * @returns {Promise<{header: any, data: ArrayBuffer}>}
- */
-export async function column(path, params, signal) {
-  const response = await request(path, params, { signal });
-  return { header: JSON.parse(response.headers.get("x-column") ?? "{}"), data: await response.arrayBuffer() };
-}
+/** A column: its bytes, and what they mean. @type {Transport["column"]} */
+export const column = (path, params, signal) => transport.column(path, params, signal);
 
 /** A runner that forgets the question before: only the newest answer comes through. */
 export function latest() {

@@ -18,6 +18,13 @@ export const VIEWS = ["neighbours", "layer", "map", "compare", "attention", "pra
 /** Defaults: what the address leaves out. */
 const DEFAULTS = /** @type {Record<string, string>} */ ({ view: "neighbours", t: "", q: "", v: "", k: "12", self: "" });
 
+/** Whether the address is ours to write; not where the page is part of another, a notebook's. */
+let ours = true;
+export const embed = () => {
+  ours = false;
+  place.value = { ...DEFAULTS };
+};
+
 /** Everything in the address. @type {import("./vendor/signals.js").Signal<Record<string, string>>} */
 export const place = signal(read());
 /** @type {import("./vendor/signals.js").Signal<World | null>} */
@@ -70,7 +77,7 @@ export function show(change, options = {}) {
   for (const [name, value] of Object.entries(change)) next[name] = value === null ? "" : String(value);
   const kept = Object.entries(next).filter(([name, value]) => value !== "" && value !== DEFAULTS[name]);
   const address = `#${new URLSearchParams(kept)}`;
-  if (address !== location.hash && (address !== "#" || location.hash)) {
+  if (ours && address !== location.hash && (address !== "#" || location.hash)) {
     const to = address === "#" ? location.pathname + location.search : address;
     if (options.push) history.pushState(null, "", to);
     else history.replaceState(null, "", to);
@@ -151,13 +158,11 @@ export function agreement(found) {
 
 /** Start: what tables there are, then follow the address. */
 export async function start() {
-  addEventListener("popstate", () => {
-    typing = "";
-    place.value = read();
-  });
-  addEventListener("hashchange", () => {
-    place.value = read();
-  });
+  for (const moved of ours ? ["popstate", "hashchange"] : [])
+    addEventListener(moved, () => {
+      typing = "";
+      place.value = read();
+    });
   world.value = await ask("/tables", {});
   let last = "";
   effect(() => {

@@ -75,8 +75,8 @@ export function MapCanvas(props) {
   useEffect(() => {
     layer.current?.setShades(shades);
   }, [shades]);
-  const dark = () => getComputedStyle(document.documentElement).getPropertyValue("--paper").trim().startsWith("#1");
-  const spread = Math.min(1, Math.max(0.06, 0.9 * Math.sqrt(9000 / Math.max(1, places.length / 2)) * Math.sqrt(now.zoom / 600)));
+  const dark = () => getComputedStyle(box.current ?? document.documentElement).getPropertyValue("--paper").trim().startsWith("#1");
+  const spread = Math.min(1, Math.max(0.045, 0.9 * Math.sqrt(6000 / Math.max(1, places.length / 2)) * (now.zoom / 620)));
   useEffect(() => {
     layer.current?.setPalette(palette(header, dark()), header ? Math.min(1, spread * 2.2) : spread);
   }, [header, themed, Math.round(spread * 50)]);

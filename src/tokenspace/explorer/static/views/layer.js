@@ -35,7 +35,7 @@ export function Layer() {
   const name = one?.name ?? "";
   const text = JSON.stringify(x);
   useEffect(() => {
-    asking.run((signal) => ask("/layer", { t: name, token: x.map((term) => term[0]), weight: x.map((term) => term[1]) }, { signal })).then(
+    asking.run((signal) => ask("/layer", { t: name, tokens: x.map((term) => term[0]), weights: x.map((term) => term[1]) }, { signal })).then(
       (next) => {
         if (next) setFound(next);
         setWrong("");

@@ -159,7 +159,7 @@ function moveAmong(event) {
     event.preventDefault();
     return;
   }
-  const lists = [...document.querySelectorAll("table.list")];
+  const lists = [.../** @type {Element} */ (here.closest(".three")).querySelectorAll("table.list")];
   const list = lists.indexOf(/** @type {Element} */ (here.closest("table")));
   const at = Number(here.dataset.place);
   const [column, row] = { ArrowUp: [list, at - 1], ArrowDown: [list, at + 1], ArrowLeft: [list - 1, at], ArrowRight: [list + 1, at], Home: [list, 0], End: [list, 1e9] }[event.key] ?? [-1, 0];
