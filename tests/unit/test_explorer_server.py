@@ -181,9 +181,10 @@ def test_what_cannot_be_answered_says_why(server, path, status, kind):
     assert error["message"]
 
 
-def test_an_unknown_token_gets_its_nearest_spellings_unless_nobody_wants_them(server):
+def test_an_unknown_token_gets_its_nearest_spellings_but_not_while_somebody_types(server):
     assert "'king'" in json.loads(server.ask("/api/v1/near?q=kinng")[2])["error"]["hint"]
-    assert json.loads(server.ask("/api/v1/near?q=kinng&hints=false")[2])["error"]["hint"] == ""
+    status, _, body = server.ask("/api/v1/near?q=kinng&live=true")
+    assert (status, json.loads(body)["error"]["hint"]) == (200, "")
 
 
 def test_columns_are_raw_bytes_that_need_not_be_sent_again(server):

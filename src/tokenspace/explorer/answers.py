@@ -23,7 +23,7 @@ def called(endpoint: Endpoint, world: World, given: Mapping[str, Any]) -> Any:
         What the endpoint itself raises.
     """
     values = {one.name: one.read(given) for one in endpoint.parameters}
-    values.pop("hints", None)  # of an error's text, not of the answer
+    values.pop("live", None)  # about how an error is told, not about the answer
     return endpoint.answer(world, **values)
 
 

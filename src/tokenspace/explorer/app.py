@@ -133,7 +133,7 @@ def _answered(endpoint: Endpoint, world: api.World, given: dict[str, Any]) -> An
     try:
         return called(endpoint, world, given)
     except TokenspaceError as error:
-        return _told(error, hints=given.get("hints") != "false")
+        return _told(error, live=given.get("live") == "true")
 
 
 def _query(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -159,11 +159,11 @@ def _no_number(name: str) -> float:
     raise ValueError(message)
 
 
-def _told(error: TokenspaceError | MemoryError, *, hints: bool = True) -> Response:
+def _told(error: TokenspaceError | MemoryError, *, live: bool = False) -> Response:
     status = next(status for kind, status in STATUS if isinstance(error, kind))
     if isinstance(error, MemoryError):
         return _failed(status, "MemoryError", "out of memory", "ask for less at a time")
-    return _failed(status, type(error).__name__, error.message, error.hint if hints else "")
+    return _failed(200 if live else status, type(error).__name__, error.message, "" if live else error.hint)
 
 
 def _failed(status: int, kind: str, message: str, hint: str = "", headers: dict[str, str] | None = None) -> Response:

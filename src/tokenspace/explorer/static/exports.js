@@ -59,7 +59,7 @@ export function standalone(drawing) {
   from.forEach((element, index) => {
     const style = getComputedStyle(element);
     const looks = DRAWN.map((name) => `${name}:${style.getPropertyValue(name)}`).join(";");
-    to[index].setAttribute("style", looks);
+    /** @type {SVGElement} */ (to[index]).style.cssText = looks; // an attribute would be against the page's policy
   });
   for (const hidden of copied.querySelectorAll("[data-handle]")) hidden.remove();
   const { width, height } = drawing.getBoundingClientRect();
@@ -94,7 +94,7 @@ export async function savePage(data) {
     picture.src = before[index].toDataURL();
     picture.alt = before[index].getAttribute("aria-label") ?? "";
     picture.className = canvas.className;
-    picture.setAttribute("style", canvas.getAttribute("style") ?? "");
+    picture.style.cssText = canvas.style.cssText;
     canvas.replaceWith(picture);
   });
   for (const gone of copied.querySelectorAll("[data-live], .tools, dialog, [role=status]")) gone.remove();

@@ -99,9 +99,13 @@ async function search(text, options = {}) {
   try {
     const live = Boolean(options.live);
     const found = await searching.run((signal) =>
-      ask("/near", { t: one.name, q: text, k: k.peek(), include_query: place.peek().self === "1", hints: !live }, { signal }),
+      ask("/near", { t: one.name, q: text, k: k.peek(), include_query: place.peek().self === "1", live }, { signal }),
     );
     if (!found) return;
+    if (found.error) {
+      busy.value = false; // what is typed so far names nothing
+      return;
+    }
     batch(() => {
       answer.value = found;
       problem.value = null;

@@ -115,7 +115,7 @@ export function Geometry({ t, u, v, height = 320 }) {
     event.stopPropagation();
   };
 
-  return html`<section class="card geometry" aria-labelledby="geometry-title" ref=${frame}>
+  return html`<section class="card geometry" aria-labelledby="geometry-title">
     <div class="card-head">
       <h2 id="geometry-title">Geometry of the pair <span class="muted">Fig. 3, true to scale</span></h2>
       <div class="tools">
@@ -129,6 +129,7 @@ export function Geometry({ t, u, v, height = 320 }) {
         ]} />`}
       </div>
     </div>
+    <div ref=${frame}></div>
     ${ready ? html`
       <${Drawing} svg=${drawing} width=${width} height=${height} shape=${shape} tip=${tip} values=${values} names=${[u, v]} moved=${moved} drag=${drag} pressed=${pressed} />
       <${Numbers} pair=${pair} values=${values} length=${shape.length} changed=${!still} unit=${unit} moved=${Boolean(moved)} />

@@ -76,9 +76,11 @@ function Agreement({ found, said }) {
   const one = table.value;
   if (said.lists < 2) return html`<p class="agreement">The vector is zero, which has no direction: the cosine is not defined (Definition 5.3).</p>`;
   const two = said.rows - said.all - said.only;
+  const zero = found.undefined.length > 0;
   const part = (/** @type {number} */ size) => `flex:${size} 0 0`;
   return html`<div class="agreement">
     <p role="status"><b>${said.all}</b> of ${said.long} rows stand in all ${said.lists === 3 ? "three" : "two"} lists, <b>${said.only}</b> in one only.
+      ${zero && html`<br />The vector is zero, which has no direction: its cosine is not defined (Definition 5.3).`}
       <span class="muted"> Exact, over all ${one ? count(one.n) : ""} rows.</span></p>
     <div class="share" aria-hidden="true">
       ${said.all > 0 && html`<span class="all" style=${part(said.all)}></span>`}
