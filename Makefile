@@ -7,6 +7,7 @@ TORCH  ?= ,torch,test-models
 BROWSER ?= ,test-browser
 ARGS   ?=
 CASE   ?= extension
+TSC     := typescript@7.0.2
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -25,8 +26,8 @@ lint: $(VENV)/lint.stamp        ## style, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@if command -v npx >/dev/null; then npx --yes --package typescript@7.0.2 tsc --project .; \
-	else echo 'lint: no npx here, the types of the page are not checked' >&2; fi
+	@if npx --yes --package $(TSC) tsc --version >/dev/null 2>&1; then npx --yes --package $(TSC) tsc --project .; \
+	else echo 'lint: $(TSC) cannot be had by npx here, so the types of the page are not checked' >&2; fi
 
 native: $(BIN)/python           ## compile the kernels again
 	$(INSTALL) --no-deps --editable .

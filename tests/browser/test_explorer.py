@@ -23,10 +23,30 @@ sync_api = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 
-ODD = ["a b", "😀👩‍👩‍👧", "שלום", "<script>alert(1)</script>", "<img src=x onerror=alert(2)>", "x\ty", "\u202eevil", "dup1", "dup2", "zero", "[1,2]", ""]
+ODD = [
+    "a b",
+    "😀👩‍👩‍👧",
+    "שלום",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(2)>",
+    "x\ty",
+    "\u202eevil",
+    "dup1",
+    "dup2",
+    "zero",
+    "[1,2]",
+    "",
+]
 RNG = np.random.default_rng(11)
 
 
@@ -94,12 +114,17 @@ def go(page, fragment="", *, wait=".list tbody tr"):
 
 
 def shown_lists(page):
-    return page.evaluate("""() => Object.fromEntries([...document.querySelectorAll("table.list")].map(table => [table.dataset.measure,
-        [...table.querySelectorAll("tbody tr")].map(row => [row.querySelector(".token")?.textContent, row.querySelector(".value")?.textContent.replace("−", "-")])]))""")
+    return page.evaluate("""() => {
+        const text = (row, name) => row.querySelector(name)?.textContent.replace("−", "-");
+        const rows = table => [...table.querySelectorAll("tbody tr")].map(row => [text(row, ".token"), text(row, ".value")]);
+        return Object.fromEntries([...document.querySelectorAll("table.list")].map(table => [table.dataset.measure, rows(table)]));
+    }""")
 
 
 def printed_lists(path, text, k=12):
-    done = subprocess.run([sys.executable, "-m", "tokenspace", "near", text, "-k", str(k), "-t", str(path), "--json"], capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tokenspace", "near", text, "-k", str(k), "-t", str(path), "--json"], capture_output=True, check=True
+    )
     return json.loads(done.stdout)["neighbours"]
 
 
@@ -220,7 +245,8 @@ def test_rows_are_reached_by_keys_and_lit_everywhere(page):
     assert page.evaluate("document.activeElement.id") == "q"
 
 
-INKED = """() => { const c = document.querySelector("canvas[aria-hidden]"), p = document.createElement("canvas"); [p.width, p.height] = [c.width, c.height];
+INKED = """() => { const c = document.querySelector("canvas[aria-hidden]"), p = document.createElement("canvas");
+    [p.width, p.height] = [c.width, c.height];
     const g = p.getContext("2d"); g.drawImage(c, 0, 0); const d = g.getImageData(0, 0, p.width, p.height).data; let n = 0;
     for (let i = 3; i < d.length; i += 4) if (d[i] > 20) n++; return n / (p.width * p.height); }"""
 
@@ -232,7 +258,10 @@ def test_the_map_has_points_names_that_do_not_overlap_and_says_how_little_it_sho
     assert page.evaluate("tokenspaceFrames.drawn") == 3000
     assert 0.005 < page.evaluate(INKED) < 0.9
     assert re.search(r"Two of 20 principal axes hold .* of the variance", page.text_content(".map-note"))
-    boxes = page.evaluate("() => [...document.querySelectorAll('.over > text')].map(text => { const b = text.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; })")
+    boxes = page.evaluate(
+        "() => [...document.querySelectorAll('.over > text')].map(text => text.getBoundingClientRect())"
+        ".map(b => [b.left, b.top, b.right, b.bottom])"
+    )
     assert len(boxes) > 5
     for i, (x0, y0, x1, y1) in enumerate(boxes):
         for a0, b0, a1, b1 in boxes[:i]:
@@ -265,7 +294,10 @@ def test_rows_of_the_map_are_taken_with_a_lasso_and_axes_named_by_tokens(page):
 
 def test_a_browser_without_webgl_has_the_lists_and_a_map(browser, address):
     with opened(browser, address) as page:
-        page.add_init_script("const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = function (kind, ...more) { return kind.startsWith('webgl') ? null : get.call(this, kind, ...more); };")
+        page.add_init_script(
+            "const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = "
+            "function (kind, ...more) { return kind.startsWith('webgl') ? null : get.call(this, kind, ...more); };"
+        )
         go(page, "view=map", wait=".over text")
         assert page.evaluate("tokenspaceFrames.kind") == "canvas2d"
         assert page.evaluate(INKED) > 0.005
@@ -274,7 +306,12 @@ def test_a_browser_without_webgl_has_the_lists_and_a_map(browser, address):
 def test_the_layer_lights_a_column_and_grows(page, folder):
     go(page, "view=layer&q=king", wait="svg.net")
     table = ts.open(folder / "before.safetensors")
-    values = [float(text.replace("−", "-")) for text in page.evaluate("() => [...document.querySelectorAll('svg.net g text')].map(t => t.textContent).filter(t => /^[−\\d]+\\.\\d{3}$/.test(t))")]
+    values = [
+        float(text.replace("−", "-"))
+        for text in page.evaluate(
+            "() => [...document.querySelectorAll('svg.net g text')].map(t => t.textContent).filter(t => /^[−\\d]+\\.\\d{3}$/.test(t))"
+        )
+    ]
     assert values == [round(float(value), 3) for value in table["king"][: len(values)]]
     assert page.locator(".edge.lit-plus, .edge.lit-minus").count() == 7
     page.click("text=king − man + woman")
@@ -367,17 +404,28 @@ def test_the_first_load_is_light(browser, address):
     [("neighbours", "light"), ("neighbours", "dark"), ("layer", "dark"), ("map", "light"), ("compare", "light"), ("practice", "dark")],
 )
 def test_axe_finds_nothing(browser, address, scheme, view):
-    ready = {"neighbours": ".small-map .over text", "layer": "svg.net", "map": ".over text", "compare": ".bars", "practice": ".question"}[view]
+    ready = {"neighbours": ".small-map .over text", "layer": "svg.net", "map": ".over text", "compare": ".bars", "practice": ".question"}[
+        view
+    ]
     with opened(browser, address, color_scheme=scheme) as page:
         go(page, f"view={view}&q=king&colour=norm&a=before.safetensors&b=after.safetensors", wait=ready)
         found = axe.Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
-        assert [(one["id"], [node["html"][:160] + " " + node["failureSummary"][:200] for node in one["nodes"]]) for one in found.response["violations"]] == []
+        assert [
+            (one["id"], [node["html"][:160] + " " + node["failureSummary"][:200] for node in one["nodes"]])
+            for one in found.response["violations"]
+        ] == []
 
 
 def test_a_narrow_screen_is_not_scrolled_sideways(browser, address):
     with opened(browser, address, device_scale_factor=2) as page:
         page.set_viewport_size({"width": 360, "height": 740})
-        for view, ready in (("neighbours", ".handle"), ("layer", "svg.net"), ("map", ".over text"), ("compare", ".bars"), ("practice", ".question")):
+        for view, ready in (
+            ("neighbours", ".handle"),
+            ("layer", "svg.net"),
+            ("map", ".over text"),
+            ("compare", ".bars"),
+            ("practice", ".question"),
+        ):
             go(page, f"view={view}&q=king", wait=ready)
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
 
@@ -396,6 +444,7 @@ def test_the_notebook_widget_shows_the_same_lists(browser, address, folder):
     notebook = pytest.importorskip("tokenspace.explorer.notebook")
     widget = notebook.Explorer(ts.open(folder / "before.safetensors"), "king")
     with opened(browser, address) as page:
+
         def answered(content):
             message, buffers = widget.answered(content)
             return [message, [base64.b64encode(one).decode() for one in buffers]]
@@ -407,7 +456,8 @@ def test_the_notebook_widget_shows_the_same_lists(browser, address, folder):
             """async ([text, style, query]) => {
                 const told = [], model = {get: name => ({_style: style, query, k: 12})[name], on: (_, f) => told.push(f), off: () => {},
                     send: async content => { const [answer, buffers] = await window.ask_python(content);
-                        const views = buffers.map(text => new DataView(Uint8Array.from(atob(text), one => one.charCodeAt(0)).buffer)); told.forEach(f => f(answer, views)); }};
+                        const views = buffers.map(text => new DataView(Uint8Array.from(atob(text), one => one.charCodeAt(0)).buffer));
+                        told.forEach(f => f(answer, views)); }};
                 const module = await import(URL.createObjectURL(new Blob([text], {type: "text/javascript"})));
                 await module.default.render({model, el: document.getElementById("el")});
             }""",

@@ -23,7 +23,22 @@ from tokenspace.explorer.opened import Opened, Tables
 RNG = np.random.default_rng(3)
 WORDS = ["king", "queen", "man", "woman", *(f"word{i}" for i in range(496))]
 ROWS = RNG.standard_normal((500, 16)).astype(np.float32)
-ODD = ["", "a b", "😀👩‍👩‍👧", "שלום", "<script>alert(1)</script>", "x\ty", "king - man", "\u202eevil", "dup1", "dup2", "zero", "#3", "[1,2]", "\udcff"]
+ODD = [
+    "",
+    "a b",
+    "😀👩‍👩‍👧",
+    "שלום",
+    "<script>alert(1)</script>",
+    "x\ty",
+    "king - man",
+    "\u202eevil",
+    "dup1",
+    "dup2",
+    "zero",
+    "#3",
+    "[1,2]",
+    "\udcff",
+]
 
 
 def opened(words=WORDS, rows=ROWS, **more) -> Opened:
@@ -93,7 +108,9 @@ def test_a_pair_says_what_compare_says():
     found = pairs.pair(opened(), "king", "queen")
     expected = ts.compare(ROWS[0], ROWS[1])
     assert (found["euclidean"], found["cosine"], found["identity_left"]) == (expected.euclidean, expected.cosine, expected.identity[0])
-    assert np.isclose(np.hypot(found["norm_v"] * np.cos(found["angle"]) - found["norm_u"], found["norm_v"] * np.sin(found["angle"])), found["euclidean"])
+    assert np.isclose(
+        np.hypot(found["norm_v"] * np.cos(found["angle"]) - found["norm_u"], found["norm_v"] * np.sin(found["angle"])), found["euclidean"]
+    )
     assert pairs.picture(opened(), "king", "queen")[0].startswith("<svg")
 
 
@@ -173,6 +190,8 @@ def test_a_projection_that_is_not_installed_is_named(monkeypatch):
 
 
 class Pipe:
+    """The other process, as far as it is told anything."""
+
     def __init__(self, rows):
         self.rows, self.sent = rows, []
 

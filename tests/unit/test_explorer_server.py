@@ -92,7 +92,12 @@ def test_the_page_and_all_its_files_come_from_here_and_may_ask_nobody_else(serve
 
 def test_nothing_of_the_page_names_another_site():
     # What the files name: their own licence lines, and the names of XML.
-    known = {b"http://www.w3.org/2000/svg", b"http://www.w3.org/1998/Math/MathML", b"http://www.w3.org/1999/xhtml", b"http://www.w3.org/1999/xlink"}
+    known = {
+        b"http://www.w3.org/2000/svg",
+        b"http://www.w3.org/1998/Math/MathML",
+        b"http://www.w3.org/1999/xhtml",
+        b"http://www.w3.org/1999/xlink",
+    }
     for name, data in page_files().items():
         if not name.endswith((".md", ".d.ts")):
             assert set(re.findall(rb"https?://[\w./-]+", data)) <= known, name
@@ -106,7 +111,16 @@ def test_files_come_small_and_are_not_sent_twice(server):
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/../../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/etc/passwd", "/static/vendor/README.md", "/api/v1/nope", "/static/"]
+    "path",
+    [
+        "/static/../../app.py",
+        "/static/%2e%2e/app.py",
+        "/static//etc/passwd",
+        "/etc/passwd",
+        "/static/vendor/README.md",
+        "/api/v1/nope",
+        "/static/",
+    ],
 )
 def test_no_address_is_a_path(server, path):
     assert server.ask(path)[0] == 404
@@ -148,7 +162,16 @@ def test_bodies_are_bounded_and_json(server):
     assert len(json.loads(answer)["answers"]) == 2
     assert server.ask("/api/v1/near", method="POST", body=body, headers={"Content-Type": "text/plain"})[0] == 415
     assert server.ask("/api/v1/near", method="POST", body=b"x" * (BODY + 1), headers=JSON)[0] == 413
-    for wrong in (b"", b"{", b"[]", b'{"queries": NaN}', b"[" * 50_000, b'\xff\xfe"', b'{"queries": ["king"], "k": 1e400}', b'{"queries": "king"}'):
+    for wrong in (
+        b"",
+        b"{",
+        b"[]",
+        b'{"queries": NaN}',
+        b"[" * 50_000,
+        b'\xff\xfe"',
+        b'{"queries": ["king"], "k": 1e400}',
+        b'{"queries": "king"}',
+    ):
         status, _, answer = server.ask("/api/v1/near", method="POST", body=wrong, headers=JSON)
         assert status == 400, wrong[:20]
         assert json.loads(answer)["error"]["message"]
@@ -224,7 +247,7 @@ def test_a_caller_who_says_nothing_holds_nobody_up_and_is_hung_up_on(server, mon
 def test_a_body_that_does_not_come_is_not_waited_for(server, monkeypatch):
     monkeypatch.setattr("tokenspace.explorer.safety.PATIENCE", 0.2)
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
-        head = f"POST /api/v1/near HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{{"
+        head = "POST /api/v1/near HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
         slow.sendall(head.encode())
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
@@ -263,7 +286,19 @@ def test_beyond_loopback_nobody_is_let_in_without_the_token():
         running.stop()
 
 
-@pytest.mark.parametrize(("host", "loopback"), [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("LocalHost", True), ("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("example.org", False)])
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("LocalHost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.org", False),
+    ],
+)
 def test_only_this_machine_needs_no_token(host, loopback):
     assert is_loopback(host) is loopback
     assert bool(Doors.of(host).token) is not loopback
@@ -300,7 +335,18 @@ def table(tmp_path):
 
 
 def test_the_command_prints_an_address_serves_and_ends_with_ctrl_c(table):
-    command = [sys.executable, "-m", "tokenspace", "explore", str(table), "--no-open", "--port", "0", "--column", f"n={table.parent / 'counts.npy'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "tokenspace",
+        "explore",
+        str(table),
+        "--no-open",
+        "--port",
+        "0",
+        "--column",
+        f"n={table.parent / 'counts.npy'}",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             address = process.stdout.readline().strip()

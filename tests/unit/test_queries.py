@@ -29,7 +29,9 @@ def test_a_text_gives_a_vector_and_the_rows_it_names(text, vector, rows):
     assert own.tolist() == rows
 
 
-@pytest.mark.parametrize(("text", "error"), [("#5", RowIdError), ("nobody", UnknownTokenError), ("[1,2,3]", ShapeError), ("[1,x]", ArgumentError)])
+@pytest.mark.parametrize(
+    ("text", "error"), [("#5", RowIdError), ("nobody", UnknownTokenError), ("[1,2,3]", ShapeError), ("[1,x]", ArgumentError)]
+)
 def test_what_names_nothing_is_refused(text, error):
     with pytest.raises(error):
         terms_of(TABLE, text)

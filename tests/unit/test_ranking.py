@@ -13,7 +13,7 @@ from tokenspace.ranking import ranks
 
 
 def sorted_ranks(rows, query, measure, wanted, without):
-    """The place of each wanted row in the search's own order of all rows."""
+    """Return the place of each wanted row in the search's own order of all rows."""
     order = ts.search.Exact(rows, measure).search(query, k=len(rows), exclude=list(without)).ids
     place = {int(row): at for at, row in enumerate(order, start=1)}
     return [place[int(row)] for row in wanted]

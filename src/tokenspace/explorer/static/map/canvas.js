@@ -18,7 +18,14 @@ import { Grid, pointsOn } from "./points.js";
 const known = new Map();
 
 /** How long the last frames took, for those who measure. */
-export const frames = /** @type {{first: number, times: number[], kind: string, drawn: number, moving: number}} */ ({ first: 0, times: [], kind: "", drawn: 0, moving: 60_000 });
+export const frames = /** @type {{first: number, count: number, kind: string, drawn: number, moving: number, finish: () => void}} */ ({
+  first: 0,
+  count: 0,
+  kind: "",
+  drawn: 0,
+  moving: 60_000,
+  finish() {},
+});
 /** @type {any} */ (globalThis).tokenspaceFrames = frames;
 
 /** Names of rows, fetched where they are not known yet. @param {string} t @param {number[]} ids */
@@ -45,6 +52,7 @@ export function MapCanvas(props) {
   const [cut, setCut] = useState(/** @type {[number, number][]} */ ([]));
   const [themed, setThemed] = useState(0);
   const moving = useRef(0);
+  const last = useRef(0);
   const grid = useMemo(() => new Grid(places), [places]);
   const whole = () => ({ x: 0.5, y: 0.5, zoom: Math.min(width, height) * 0.96 });
   const now = camera ?? whole();
@@ -65,6 +73,7 @@ export function MapCanvas(props) {
     const plain = new URLSearchParams(location.hash.slice(1)).get("draw") === "2d";
     layer.current = pointsOn(element, plain);
     frames.kind = layer.current.kind;
+    frames.finish = () => layer.current?.finish();
     const lost = (/** @type {Event} */ event) => event.preventDefault();
     element.addEventListener("webglcontextlost", lost);
     return () => layer.current?.gone();
@@ -94,6 +103,10 @@ export function MapCanvas(props) {
       const limit = moving.current ? frames.moving : Infinity;
       const size = places.length < 20_000 ? 3.4 : places.length < 200_000 ? 2.4 : 1.6;
       frames.drawn = points.draw(now, { size: size * Math.min(2.2, Math.max(1, Math.sqrt(now.zoom / 900))), alpha: 1, limit, dark: dark() });
+      frames.count++;
+      const took = performance.now() - last.current; // fewer points where frames are slow, more where they are quick
+      if (moving.current && took < 600) frames.moving = Math.max(6000, Math.min(1e6, frames.moving * (took > 75 ? 0.75 : took < 25 ? 1.2 : 1)));
+      last.current = performance.now();
       if (!frames.first) {
         points.finish();
         frames.first = performance.now();
