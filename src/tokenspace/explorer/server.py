@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tokenspace.errors import OutputError
+from tokenspace.explorer import lists
 from tokenspace.explorer.app import application
 from tokenspace.explorer.safety import Doors
 
@@ -114,8 +115,7 @@ def serve(
 
 def _warm(opened: Opened) -> None:
     """Make the searches of the first table while the browser starts."""
-    opened.searches()
-    opened.document()
+    lists.near(opened, opened.document()["opening"])
 
 
 def listen(host: str, port: int | None) -> socket.socket:
