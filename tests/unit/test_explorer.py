@@ -286,7 +286,7 @@ def test_tables_of_one_name_are_told_apart_and_no_other_can_be_reached():
 @pytest.mark.parametrize(
     ("path", "given", "said"),
     [
-        ("/near", {}, "parameter q: expected text"),
+        ("/vector", {}, "parameter q: expected text"),
         ("/near", {"q": "king", "k": "0"}, "parameter k: expected a whole number in 1..1000"),
         ("/near", {"q": "king", "k": "1e9"}, "parameter k"),
         ("/near", {"q": "king", "k": "9" * 5000}, "parameter k"),

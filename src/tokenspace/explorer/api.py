@@ -142,6 +142,7 @@ class Endpoint:
 T = Parameter("t", str, "", what="table, by name; left out, the first")
 Q = Parameter("q", str, what="token, expression such as king - man + woman, row id as #12, or vector in brackets")
 K = Parameter("k", int, 12, 1, MOST, what="neighbours a list")
+OPENING = Parameter("q", str, "", what=f"{Q.what}; left out, what the table opens with")
 INCLUDE = Parameter("include_query", bool, default=False, what="whether the query's own tokens may be among its neighbours")
 LIVE = Parameter(
     "live", bool, default=False, what="while somebody types: what names nothing yet is answered with status 200, an error, and no spellings"
@@ -208,8 +209,8 @@ def _map(world: World, t: str, method: str, x: str, y: str) -> columns.Column:
 
 ENDPOINTS = (
     Endpoint("/tables", _tables, (), "search", what="The tables, and what this installation can show"),
-    Endpoint("/near", _of(lists.near, q="text"),
-             (T, Q, K, INCLUDE, LIVE), "search", what="Exact neighbours under the three measures"),
+    Endpoint("/near", _of(lambda one, q, **more: lists.near(one, q or one.opening, **more)),
+             (T, OPENING, K, INCLUDE, LIVE), "search", what="Exact neighbours under the three measures"),
     Endpoint("/near", lambda world, t, queries, k: {"answers": [lists.near(world.tables[t], q, k=k) for q in queries]},
              (T, Parameter("queries", str, many=True), K), "slow", "POST", what="The same for several queries"),
     Endpoint("/complete", _of(lists.complete, q="text"),

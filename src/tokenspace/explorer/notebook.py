@@ -121,7 +121,7 @@ class Explorer(anywidget.AnyWidget):
     def __init__(self, table: EmbeddingTable, query: str = "", *, k: int = 12, name: str = "") -> None:
         opened = Opened(table, name or (table.source.rpartition("/")[2] or "table"))
         self._world = api.World(Tables([opened]), Attentive(), Workshop())
-        super().__init__(query=query or opened.document()["opening"], k=k)
+        super().__init__(query=query or opened.opening, k=k)
         self.on_msg(self._answer)
 
     def _answer(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:

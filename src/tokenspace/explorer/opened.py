@@ -70,6 +70,15 @@ class Opened:
         """The rows' norms, of shape (n,)."""
         return norms(self.table.matrix)
 
+    @cached_property
+    def opening(self) -> str:
+        """What the page opens with: a word that most tables have, else the first row that is a word."""
+        table = self.table
+        known = [word for word in ("king", "water", "the") if word in table]
+        first = table.vocabulary.tokens_of(np.arange(min(table.n, 2000)))
+        words = [token for token, length in zip(first, norms(table.matrix[: len(first)]), strict=True) if token.isalpha() and length > 0]
+        return [*known, *words, "#0"][0]
+
     def searches(self) -> dict[Measure, search.Exact]:
         """Return the exact search of each measure, over one set of codes."""
         with self._lock:
@@ -126,18 +135,10 @@ class Opened:
             "norms": {"min": float(some.min()), "median": float(np.median(some)), "max": float(some.max())},
             "zero_rows": int((lengths == 0).sum()),
             "columns": ["norm", "order", "cluster", *self.columns],
-            "opening": _opening(table),
+            "opening": self.opening,
             "first": table.vocabulary.tokens_of(np.arange(min(table.n, 8))),
             "version": self.version,
         }
-
-
-def _opening(table: EmbeddingTable) -> str:
-    """Return what the page opens with: a word that most tables have, else the first row that is a word."""
-    known = [word for word in ("king", "water", "the") if word in table]
-    first = table.vocabulary.tokens_of(np.arange(min(table.n, 2000)))
-    words = [token for token, length in zip(first, norms(table.matrix[: len(first)]), strict=True) if token.isalpha() and length > 0]
-    return [*known, *words, "#0"][0]
 
 
 def _column(title: str, values: ArrayLike, n: int) -> NDArray[np.float64]:

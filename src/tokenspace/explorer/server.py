@@ -115,7 +115,7 @@ def serve(
 
 def _warm(opened: Opened) -> None:
     """Make the searches of the first table while the browser starts."""
-    lists.near(opened, opened.document()["opening"])
+    lists.near(opened, opened.opening)
 
 
 def listen(host: str, port: int | None) -> socket.socket:

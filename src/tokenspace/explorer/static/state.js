@@ -167,8 +167,17 @@ export async function start() {
       typing = "";
       place.value = read();
     });
+  // Both at once: the first list need not wait for the table's description.
+  const { t, q, self } = place.peek();
+  const early = ours ? ask("/near", { t, q, k: k.peek(), include_query: self === "1" }).catch(() => null) : null;
   world.value = await ask("/tables", {});
+  const found = await early;
   let last = "";
+  if (found && found.table === table.peek()?.name) {
+    last = JSON.stringify([found.table, found.query, k.peek(), self]);
+    answer.value = found;
+    spoken.value = agreement(found).sentence;
+  }
   effect(() => {
     const { q, self } = place.value;
     const one = table.value;

@@ -1,7 +1,7 @@
 // One map: points, names above them, a camera that pointer and keys move, the row under the pointer, a lasso.
 import { ask } from "../api.js";
 import { hovered } from "../state.js";
-import { html, useEffect, useMemo, useRef, useState, watchSize } from "../ui.js";
+import { html, useEffect, useRef, useState, watchSize } from "../ui.js";
 import { candidates, laid } from "./labels.js";
 import { palette } from "./palettes.js";
 import { Grid, pointsOn } from "./points.js";
@@ -51,9 +51,10 @@ export function MapCanvas(props) {
   const [names, setNames] = useState(/** @type {ReturnType<typeof laid>} */ ([]));
   const [cut, setCut] = useState(/** @type {[number, number][]} */ ([]));
   const [themed, setThemed] = useState(0);
-  const moving = useRef(0);
+  const moving = useRef(1); // the first frame, too, is drawn with a part of the rows, and at once
   const last = useRef(0);
-  const grid = useMemo(() => new Grid(places), [places]);
+  /** @type {{current: Grid | null}} */
+  const grid = useRef(null);
   const whole = () => ({ x: 0.5, y: 0.5, zoom: Math.min(width, height) * 0.96 });
   const now = camera ?? whole();
 
@@ -80,6 +81,7 @@ export function MapCanvas(props) {
   }, []);
   useEffect(() => {
     layer.current?.setPlaces(places);
+    grid.current = null;
   }, [places]);
   useEffect(() => {
     layer.current?.setShades(shades);
@@ -152,7 +154,7 @@ export function MapCanvas(props) {
     return /** @type {[number, number]} */ ([event.clientX - rect.left, event.clientY - rect.top]);
   };
   const under = (/** @type {[number, number]} */ [px, py]) =>
-    grid.nearest(65535 * (now.x + (px - width / 2) / now.zoom), 65535 * (now.y - (py - height / 2) / now.zoom), (65535 * 9) / now.zoom);
+    (grid.current ??= new Grid(places)).nearest(65535 * (now.x + (px - width / 2) / now.zoom), 65535 * (now.y - (py - height / 2) / now.zoom), (65535 * 9) / now.zoom);
   const screen = (/** @type {number} */ id) => ({ x: width / 2 + (places[2 * id] / 65535 - now.x) * now.zoom, y: height / 2 - (places[2 * id + 1] / 65535 - now.y) * now.zoom });
 
   /** @type {{current: null | {from: [number, number], camera: Camera, far: boolean}}} */
