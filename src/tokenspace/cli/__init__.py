@@ -30,6 +30,7 @@ COMMANDS = {
     "train-new": "Train the new rows of an extended model on plain text.",
     "diff": "Prove that nothing but new rows changed.",
     "apply": "Join new rows to the model or table they were made for.",
+    "explore": "Explore tables in the browser.",
     "recall": "Tell which share of the nearest tokens approximate search finds.",
     "practice": "Answer the lecture's exercises on fresh numbers.",
     "doctor": "Show versions, kernels, folders and tables of this installation.",
