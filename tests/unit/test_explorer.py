@@ -64,7 +64,7 @@ def test_lists_are_those_of_the_command_line(tmp_path):
 def test_every_row_of_an_odd_table_can_be_asked_for(dtype):
     one = odd_table(dtype)
     for row, token in enumerate(ODD):
-        for text in (f"#{row}", token) if token != "#3" else (token,):
+        for text in (f"#{row}", token) if token != "#3" else (token,):  # noqa: S105 - a word
             found = lists.near(one, text, k=100)
             assert [term["id"] for term in found["terms"]] == [row if text != "#3" else ODD.index("#3")]
             assert len(found["neighbours"]["euclidean"]) == len(ODD) - 1
@@ -73,7 +73,7 @@ def test_every_row_of_an_odd_table_can_be_asked_for(dtype):
 
 def test_equal_rows_rank_by_id_and_a_zero_row_has_no_cosine():
     one = odd_table()
-    assert lists.near(one, "dup1")["neighbours"]["euclidean"][0]["token"] == "dup2"
+    assert lists.near(one, "dup1")["neighbours"]["euclidean"][0]["token"] == "dup2"  # noqa: S105 - a word
     zero = lists.near(one, "zero")
     assert zero["undefined"] == ["cosine"]
     assert zero["neighbours"]["cosine"] == []

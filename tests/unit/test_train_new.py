@@ -44,7 +44,7 @@ def texts(count=400):
 
 def tokenizer_file(folder, *, special=True):
     vocabulary = {token: number for number, token in enumerate([*SPECIAL, *PIECES, *"abcdefg"])}
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     tokenizer.normalizer = tokenizers.normalizers.Lowercase()
     if special:
