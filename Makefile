@@ -1,11 +1,14 @@
 # Each target makes what it needs: a virtual environment in .venv, the packages of constraints.txt, the compiled kernels.
-# Wanted from the machine: Python 3.11 or later. `make PYTHON=python3.13 …` picks one, `make test TORCH=` leaves PyTorch out.
+# Wanted from the machine: Python 3.11 or later. `make PYTHON=python3.13 …` picks one, `make test TORCH= BROWSER=` leaves PyTorch
+# and the browser out. Types of the page are checked where Node.js is (`npx` fetches the compiler once), the page itself where Chromium is.
 
 PYTHON ?= python3
 TORCH  ?= ,torch,test-models
+BROWSER ?= ,test-browser
 ARGS   ?=
 CASE   ?= extension
 MINUTES ?= 1
+TSC     := typescript@7.0.2
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -27,6 +30,8 @@ lint: $(VENV)/lint.stamp        ## style, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if npx --yes --package $(TSC) tsc --version >/dev/null 2>&1; then npx --yes --package $(TSC) tsc --project .; \
+	else echo 'lint: $(TSC) cannot be had by npx here, so the types of the page are not checked' >&2; fi
 
 fuzz: $(VENV)/fuzz.stamp        ## every parser for a minute; `make fuzz MINUTES=10 ARGS=glove` one for ten
 	$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES) $(ARGS)
@@ -61,7 +66,7 @@ $(VENV)/tour.stamp: $(PARTS) | $(BIN)/python
 	@touch $@
 
 $(VENV)/test$(if $(TORCH),,-light).stamp: $(PARTS) | $(BIN)/python
-	$(INSTALL) --editable '.[glove,test$(TORCH)]'
+	$(INSTALL) --editable '.[glove,test$(TORCH)$(BROWSER)]'
 	@touch $@
 
 $(VENV)/fuzz.stamp: $(PARTS) | $(BIN)/python
@@ -81,7 +86,7 @@ $(VENV)/docs.stamp: $(PARTS) | $(BIN)/python
 	@touch $@
 
 $(VENV)/bench.stamp: $(PARTS) bench/requirements.txt | $(BIN)/python
-	$(INSTALL) --editable '.[glove,torch]'
+	$(INSTALL) --editable '.[glove,torch,test-browser]'
 	$(INSTALL) --requirement bench/requirements.txt
 	@touch $@
 

@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokenspace import checkpoint, errors, extension, formats, measures, native, search
+    from tokenspace import checkpoint, errors, extension, formats, measures, native, search, train
     from tokenspace.all_pairs import pairwise, pairwise_blocks
+    from tokenspace.analysis.evaluation import evaluate
     from tokenspace.errors import TokenspaceError
     from tokenspace.formats import convert, open, save  # noqa: A004 - ts.open opens a table
     from tokenspace.measures import MEASURES, Comparison, compare, cosine, euclidean, inner_product
@@ -35,6 +36,7 @@ _HOME = {
     "cosine": "measures",
     "errors": "",
     "euclidean": "measures",
+    "evaluate": "analysis.evaluation",
     "extension": "",
     "formats": "",
     "inner_product": "measures",
@@ -46,6 +48,7 @@ _HOME = {
     "pairwise_blocks": "all_pairs",
     "save": "formats",
     "search": "",
+    "train": "",
     "torch": "",  # not in __all__: `from tokenspace import *` must not need PyTorch
 }
 
@@ -63,6 +66,7 @@ __all__ = [
     "cosine",
     "errors",
     "euclidean",
+    "evaluate",
     "extension",
     "formats",
     "inner_product",
@@ -74,6 +78,7 @@ __all__ = [
     "pairwise_blocks",
     "save",
     "search",
+    "train",
 ]
 
 

@@ -187,6 +187,24 @@ class Comparison:
     projection: float
     identity: tuple[float, float]
 
+    def _repr_html_(self) -> str:
+        """Show the three measures and what they are made of in a notebook."""
+        from tokenspace.display import table_html  # noqa: PLC0415 - only a notebook asks
+
+        left, right = self.identity
+        rows = (
+            ("Euclidean distance (9)", self.euclidean),
+            ("inner product (10)", self.inner_product),
+            ("cosine similarity (11)", self.cosine),
+            ("length of u", self.norm_u),
+            ("length of v", self.norm_v),
+            ("angle in degrees", math.degrees(self.angle)),
+            ("projection of v on u", self.projection),
+            ("identity (12), left side", left),
+            ("identity (12), right side", right),
+        )
+        return table_html(("quantity", "value"), rows, "The three measures of a pair")
+
 
 def compare(u: ArrayLike, v: ArrayLike) -> Comparison:
     """Return the three measures of one pair with norms, angle, projection and both sides of the identity (12).

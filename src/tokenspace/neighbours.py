@@ -52,3 +52,14 @@ class Neighbours:
         if self.ids.ndim == 1:
             return f"Neighbours({self.measure}: {', '.join(f'{token} {score:.4f}' for token, score in self)})"
         return f"Neighbours({self.measure}: {len(self)} queries of {self.ids.shape[1]})"
+
+    def _repr_html_(self) -> str:
+        """Show tokens and scores in a notebook; of a batch the first queries."""
+        from tokenspace.display import SHOWN, table_html  # noqa: PLC0415 - only a notebook asks
+
+        if self.ids.ndim == 1:
+            rows = [(token, float(score), int(row)) for (token, score), row in zip(self, self.ids, strict=False)]
+            return table_html(("token", self.measure, "row"), rows, f"{len(rows)} nearest rows by {self.measure}")
+        rest = f" of {len(self)} queries; the first {SHOWN} follow" if len(self) > SHOWN else ""
+        shown = [one._repr_html_() for _, one in zip(range(SHOWN), self, strict=False)]
+        return (f"<p>Nearest rows{rest}</p>" if rest else "") + "".join(shown)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace import extension, onehot
+from tokenspace.display import Displayed
 from tokenspace.errors import ArgumentError, ShapeError, ZeroVectorError
 from tokenspace.expressions import split
 from tokenspace.immutable import Immutable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tokenspace.measures import Measure
 
 
-class EmbeddingTable(Immutable):
+class EmbeddingTable(Displayed, Immutable):
     """A vocabulary of n tokens and a matrix of n rows: the embedding i -> w_i of Definition 4.1; immutable.
 
     Parameters
@@ -344,8 +345,7 @@ class EmbeddingTable(Immutable):
         if single and measure == "cosine" and not np.any(vectors):
             message = f"the query {query!r:.80} is the zero vector, for which the cosine is not defined (Definition 5.3)"
             raise ZeroVectorError(message, hint="use measure='euclidean'")
-        exclude = None if include_query or own is None else own
-        found = search.search(vectors, k, exclude=exclude)
+        found = search.search(vectors, k, exclude=None if include_query or own is None else own)
         tokens = [self.vocabulary.tokens_of(ids[ids >= 0]) for ids in found.ids]
         if single:
             return Neighbours(found.ids[0], tokens[0], found.scores[0], measure)

@@ -210,3 +210,14 @@ def test_the_reference_lists_every_format() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "formats.md").read_text(encoding="utf-8")
     for known in formats.FORMATS:
         assert f"| `{known.name}` |" in page
+
+
+def test_a_library_that_panics_refuses_a_file_and_ctrl_c_does_not(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    from tokenspace.formats.arrow_columns import refusals
+
+    panic = type("PanicException", (BaseException,), {})  # as libraries in Rust raise it
+    with pytest.raises(errors.HeaderError, match="range end index 9"), refusals(tmp_path / "x"):
+        raise panic("range end index 9 out of range")
+    with pytest.raises(KeyboardInterrupt), refusals(tmp_path / "x"):
+        raise KeyboardInterrupt

@@ -1,1 +1,1 @@
-"""What a finished table is like: rows that cannot be told apart."""
+"""What a finished table is like: how it agrees with people and with another table, and which of its rows cannot be told apart."""

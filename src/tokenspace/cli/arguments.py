@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import re
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 import tokenspace as ts
-from tokenspace.errors import ArgumentError, ShapeError
 from tokenspace.progress import watching
 
 if TYPE_CHECKING:
@@ -102,67 +99,6 @@ def search_options(command: Function) -> Function:
     ):
         command = option(command)
     return command
-
-
-def numbers_in(text: str) -> list[str] | None:
-    """Read a vector written as ``[2,-1,3]``.
-
-    Returns
-    -------
-    list of str, or None
-        The numbers as written; None where the text is no vector but a token, such as ``[UNK]``.
-
-    Raises
-    ------
-    ArgumentError
-        If it looks like a vector and one of its parts is no number.
-
-    Examples
-    --------
-    >>> numbers_in("[2, -1.5 3]"), numbers_in("[UNK]"), numbers_in("king")
-    (['2', '-1.5', '3'], None, None)
-    """
-    text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")):
-        return None
-    parts = re.split(r"\s*,\s*|\s+", text[1:-1].strip())
-    if "," not in text and _number(parts[0]) is None:
-        return None
-    for place, part in enumerate(parts):
-        if _number(part) is None:
-            message = f"expected a vector of numbers such as [2,-1,3], got {part!r} as number {place + 1} of {text!r:.60}"
-            raise ArgumentError(message)
-    return parts
-
-
-def _number(text: str) -> float | None:
-    """Read a decimal or a fraction a/b; None where it is neither, or not finite."""
-    top, bar, bottom = text.partition("/")
-    try:
-        value = float(top) / float(bottom) if bar else float(text)
-    except (ValueError, ZeroDivisionError):
-        return None
-    return value if math.isfinite(value) and "_" not in text else None
-
-
-def vector_of(parts: list[str]) -> Any:
-    """Return numbers as written as an array of shape (d,), float64."""
-    import numpy as np  # noqa: PLC0415 - `--help` and completion load this module, and need no arrays
-
-    return np.array([_number(part) for part in parts], dtype=np.float64)
-
-
-def check_length(vector: Any, table: Any, text: str) -> None:
-    """Raise ShapeError where a vector typed in does not fit a table."""
-    if len(vector) != table.d:
-        message = f"expected a vector of {table.d} numbers, as the table's rows have; got {len(vector)} in {text!r:.60}"
-        raise ShapeError(message)
-
-
-def query_of(text: str) -> Any:
-    """Return what a table is asked for: an array for a vector in brackets, else the token or expression itself."""
-    parts = numbers_in(text)
-    return text if parts is None else vector_of(parts)
 
 
 def words(arguments: tuple[str, ...]) -> Iterator[str]:

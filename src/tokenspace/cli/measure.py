@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tokenspace import queries
 from tokenspace.cli import arguments, output
 from tokenspace.errors import ArgumentError
 
@@ -47,7 +48,7 @@ def command(a: str, b: str, table: str, *, exact: bool, as_json: bool) -> None:
     """
     from tokenspace.measures import compare  # noqa: PLC0415 - brings NumPy, which --help does not need
 
-    numbers_a, numbers_b = arguments.numbers_in(a), arguments.numbers_in(b)
+    numbers_a, numbers_b = queries.numbers_in(a), queries.numbers_in(b)
     if exact and not (numbers_a and numbers_b):
         message = "--exact needs two vectors given as numbers"
         hint = 'rows of a table are binary fractions without short surds; write tokenspace measure --exact "[2,-1,3]" "[1,2,-1]"'
@@ -72,11 +73,11 @@ def command(a: str, b: str, table: str, *, exact: bool, as_json: bool) -> None:
 
 def _vector(text: str, table: EmbeddingTable | None) -> Any:
     """Return the vector typed in, or the one the table has for it."""
-    query = arguments.query_of(text)
+    query = queries.query_of(text)
     if table is None:
         return query
     if not isinstance(query, str):
-        arguments.check_length(query, table, text)
+        queries.check_length(query, table, text)
         return query
     return table.vector(query)
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace import search
-from tokenspace.cli import arguments, output
+from tokenspace.cli import output
 from tokenspace.errors import ZeroVectorError
-from tokenspace.expressions import split
 from tokenspace.formats.codes import codes_of
 from tokenspace.measures import MEASURES, Measure, norms
-from tokenspace.native import pair_sums
+from tokenspace.queries import terms_of
+from tokenspace.ranking import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -108,7 +108,7 @@ def find(
     lengths = norms(table.matrix) if ranked else None
     waiting, told = iter(queries), set[tuple[str, str, str]]()
     while texts := list(islice(waiting, TOGETHER)):
-        terms = [_terms(table, text) for text in texts]
+        terms = [terms_of(table, text) for text in texts]
         vectors = np.stack([vector for vector, _ in terms])
         for text, vector in zip(texts, vectors, strict=True):
             if "cosine" in measures and not vector.any():
@@ -124,53 +124,28 @@ def find(
                 output.note(f"{len(texts)} queries, {measure}, {plan}")
         found = {measure: searches[measure].search(vectors, k, exclude=out) for measure in measures}
         for place, text in enumerate(texts):
-            places = _places(table.matrix, vectors[place], lengths, [] if include_query else terms[place][1]) if lengths is not None else {}
-            yield Answer(
-                text,
-                {m: _rows(table, found[m].ids[place], found[m].scores[place], places) for m in measures},
-            )
+            kept = {m: _kept(found[m].ids[place], found[m].scores[place]) for m in measures}
+            every = np.unique(np.concatenate(list(kept.values())))
+            own = terms[place][1][:0] if include_query else terms[place][1]
+            places = ranks(table.matrix, lengths, vectors[place], every, without=own, threads=threads) if lengths is not None else {}
+            among = {measure: dict(zip(every.tolist(), each.tolist(), strict=True)) for measure, each in places.items()}
+            yield Answer(text, {m: _rows(table, kept[m], found[m].scores[place], among) for m in measures})
 
 
-def _terms(table: EmbeddingTable, text: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return a query's vector, and the rows of the tokens it names."""
-    query = arguments.query_of(text)
-    if not isinstance(query, str):
-        arguments.check_length(query, table, text)
-        return query, np.empty(0, dtype=np.int64)
-    own = table.vocabulary.find(split(query, table.vocabulary)[0])  # a table with n-grams has a vector for words without a row
-    return table.vector(query).astype(np.float64), own[own >= 0]
+def _kept(ids: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the rows found; none where the query has no cosine with any row."""
+    return ids[: 0 if np.isnan(scores[:1]).any() else int((ids >= 0).sum())]  # -1, where there is one, comes last
 
 
 def _rows(
-    table: EmbeddingTable, ids: NDArray[np.int64], scores: NDArray[np.float64], places: dict[Measure, NDArray[np.float64]]
+    table: EmbeddingTable, ids: NDArray[np.int64], scores: NDArray[np.float64], places: dict[Measure, dict[int, int]]
 ) -> list[Neighbour]:
-    """Name the rows found; none where the query has no cosine with any row."""
-    kept = ids[: 0 if np.isnan(scores[:1]).any() else int((ids >= 0).sum())]  # -1, where there is one, comes last
-    found = zip(table.vocabulary.tokens_of(kept), kept, scores, norms(table.matrix, kept), strict=False)
+    """Name the rows found."""
+    found = zip(table.vocabulary.tokens_of(ids), ids.tolist(), scores, norms(table.matrix, ids), strict=False)
     return [
-        Neighbour(rank, token, int(row), float(score), float(norm), {measure: _place(keys, row) for measure, keys in places.items()})
+        Neighbour(rank, token, row, float(score), float(norm), {measure: among[row] for measure, among in places.items()})
         for rank, (token, row, score, norm) in enumerate(found, start=1)
     ]
-
-
-def _places(
-    matrix: NDArray[Any], vector: NDArray[np.float64], lengths: NDArray[np.float64], without: NDArray[np.int64] | list[int]
-) -> dict[Measure, NDArray[np.float64]]:
-    """Return, for each measure, what rises with closeness, for all rows; minus infinity for those left out."""
-    products = pair_sums("product", vector[None, :], matrix)
-    keys: dict[Measure, NDArray[np.float64]] = {
-        "euclidean": -pair_sums("difference", vector[None, :], matrix),
-        "inner_product": products,
-        "cosine": np.divide(products, lengths, out=np.full(len(lengths), -np.inf), where=lengths > 0),
-    }
-    for key in keys.values():
-        key[without] = -np.inf
-    return keys
-
-
-def _place(keys: NDArray[np.float64], row: int) -> int:
-    """Return a row's place: 1 and the rows that are closer, or as close and before it."""
-    return 1 + int((keys > keys[row]).sum()) + int((keys[:row] == keys[row]).sum())
 
 
 def write(answers: Iterable[Answer], *, table: str, as_json: bool) -> None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tokenspace.formats.format import Reading
     from tokenspace.vocabulary import Vocabulary
 
+PANIC = "PanicException"
+"""What a library in Rust raises where it stumbles over a damaged file: no `Exception`, and of no module to import it from."""
+
 TOKEN_COLUMNS = ("token", "word", "tokens", "words", "text", "key")
 """Names of the column of tokens that are tried first, where several columns hold text. Written is the first."""
 
@@ -207,7 +210,10 @@ def refusals(path: Path) -> Iterator[None]:
         yield
     except TokenspaceError:
         raise
-    except (pa.ArrowException, OSError, RuntimeError, ValueError) as error:  # a name that is not UTF-8 is a UnicodeDecodeError
+    except BaseException as error:
+        refused = isinstance(error, (pa.ArrowException, OSError, RuntimeError, ValueError))  # of a name that is not UTF-8 too
+        if not refused and type(error).__name__ != PANIC:
+            raise
         text = " ".join(str(error).split())
         raise HeaderError(path, f"it cannot be read: {text:.200}", hint="was a download or a copy cut off?") from None
 

@@ -137,7 +137,14 @@ class Gzip:
         return self._object.decompress(self._object.unconsumed_tail + data, max_length)
 
 
-def _zstd() -> Decompressor:
+def zstd_module() -> Any:
+    """Return the module that knows zstd: Python's own from 3.14 on, else the same as a package.
+
+    Raises
+    ------
+    MissingExtraError
+        If there is none.
+    """
     try:
         from compression import zstd  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - Python 3.14 has it
     except ImportError:
@@ -146,6 +153,11 @@ def _zstd() -> Decompressor:
         except ImportError as error:
             message = "unpacking zstd needs Python 3.14 or the package backports.zstd, which is not installed"
             raise MissingExtraError(message, hint='pip install "tokenspace[zstd]", or unpack it first: unzstd') from error
+    return zstd
+
+
+def _zstd() -> Decompressor:
+    zstd = zstd_module()
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})
 
 

@@ -24,6 +24,7 @@ from tokenspace.native.sums import pair_sums, row_sums
 from tokenspace.native.text import copy_word2vec, count_lines, gather, parse_text, scan_word2vec, spell_rows
 from tokenspace.native.tiles import all_pairs, fuses, new_panels
 from tokenspace.native.tokens import find_tokens, hash_tokens
+from tokenspace.native.words import WordCounts, renumber, word_pieces
 
 __all__ = [
     "LEVEL",
@@ -33,6 +34,7 @@ __all__ = [
     "Nearest",
     "RowTerms",
     "Settling",
+    "WordCounts",
     "all_pairs",
     "code_rows",
     "copy_word2vec",
@@ -47,6 +49,7 @@ __all__ = [
     "pack_rows",
     "pair_sums",
     "parse_text",
+    "renumber",
     "row_sums",
     "scan_word2vec",
     "screen_bytes",
@@ -54,6 +57,7 @@ __all__ = [
     "screen_tile",
     "settle",
     "spell_rows",
+    "word_pieces",
 ]
 
 LEVEL: str

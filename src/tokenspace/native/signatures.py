@@ -88,6 +88,20 @@ TABLE = (FLAG, FLAG, ROWS, SIZE, SIZE, SOME_FLOATS, FLOAT)  # measure, type, row
 FOUND = (NEW_FLOATS, NEW_IDS, NEW_IDS, NEW_FLOATS)  # keys, ids, rows finished, the best key of a row that was not
 SETTLING = (FLOATS, FLOATS, FLOAT, *(3 * [FLOATS]), *FOUND, NEW_REALS)  # see settle.h
 KEPT = (SIZE, SIZE, NEW_REALS, NEW_REALS, NEW_INTS, NEW_INTS)  # k, room, lower, upper, row, count
+GATHERED = (NEW_IDS, Array("uint64", writeable=True), Array("uint64", writeable=True))  # sums, bits, tops
+NEW_ENTRIES = (NEW_INTS, NEW_IDS, NEW_IDS)  # columns, sums, sizes of the rows
+GATHER = (MASK, MASK, FLAG, FLOAT, FLOAT)  # seed, held, wanted, x_max, alpha
+SOME_NEW_RECORDS = tuple(Array(name, writeable=True, optional=True) for name in ("int32", "float32"))
+WORD_INDEX = (Array("uint64", writeable=True), MASK, NEW_BYTES, SIZE, NEW_IDS, SIZE, NEW_IDS)  # slots, bytes, offsets, counts
+SOME_INTS, NEW_STATE = Array("int32", optional=True), Array("uint64", writeable=True)
+TRAINING = (
+    *(INTS, SIZE, SIZE, REALS, NEW_STATE),  # ids, begin, end, keep, random
+    *(SIZE, REAL, FLAG),  # window, rate, learn
+    *(NEW_REALS, NEW_REALS, SIZE, IDS),  # inputs, outputs, d, free
+    *(SIZE, SIZE, SOME_REALS, SOME_INTS),  # negative, n, share, other
+    *(SOME_IDS, SOME_INTS, SOME_REALS),  # ways, node, turn
+    *(NEW_REALS, NEW_FLOATS),  # space, tally
+)
 
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cpu_level": (FLAG,),
@@ -110,5 +124,21 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "word2vec_copy": (SIZE, BYTES, IDS, IDS, SIZE, SIZE, SIZE, Array("float32", writeable=True)),
     "gather": (None, BYTES, IDS, IDS, SIZE, NEW_BYTES),
     "count_lines": (SIZE, BYTES, SIZE, SIZE),
+    "word_counts": (SIZE, INTS, SIZE, SIZE, NEW_IDS),
+    "word_places": (None, INTS, SIZE, SIZE, SIZE, NEW_IDS, NEW_INTS),
+    "cooccurrence_rows": (SIZE, INTS, SIZE, SIZE, INTS, IDS, SIZE, SIZE, FLAG, SIZE, IDS, SIZE, *GATHERED, SIZE, *NEW_ENTRIES),
+    "merge_rows": (SIZE, INTS, *(3 * [IDS]), SIZE, SIZE, *GATHERED, SIZE, *NEW_ENTRIES),
+    "glove_gather": (None, *(3 * [IDS]), SIZE, IDS, INTS, BYTES, INTS, SIZE, *GATHER, NEW_IDS, *SOME_NEW_RECORDS),
+    "glove_mix": (None, IDS, SIZE, MASK, NEW_IDS, NEW_IDS),
+    "glove_steps": (None, INTS, REALS, IDS, SIZE, SIZE, NEW_REALS, SIZE, FLAG, SIZE, REAL, REAL, NEW_FLOATS),
+    "glove_cost": (FLOAT, INTS, REALS, SIZE, REALS, SIZE, FLAG),
+    "skipgram": (None, *TRAINING),
+    "bags": (None, *TRAINING, FLAG, SOME_IDS, SOME_INTS, NEW_INTS),
+    "context_sums": (None, INTS, SIZE, SIZE, SIZE, REALS, SIZE, SIZE, SIZE, NEW_FLOATS, NEW_IDS),
+    "word_ids": (SIZE, BYTES, SIZE, SIZE, BYTES, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
+    "word_join": (SIZE, BYTES, IDS, IDS, SIZE, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
+    "word_pieces": (SIZE, BYTES, IDS, SIZE, SIZE, SIZE, SIZE, SIZE, NEW_IDS, NEW_INTS, SIZE),
+    "word_slots": (None, BYTES, IDS, SIZE, Array("uint64", writeable=True), MASK),
+    "word_renumber": (SIZE, NEW_INTS, SIZE, INTS, NEW_IDS),
 }
 """Every exported function, in C with the prefix ts_: what it returns, then what it takes."""

@@ -1,0 +1,150 @@
+"""How each library trains a table on a text: a function that writes the vectors and returns seconds of CPU and wall, of the training alone.
+
+python bench/peers/training.py METHOD '{"text": ..., "out": ..., "model": "skipgram", "dim": 100, ...}'
+
+Programs in C are looked for on PATH under their own names; what is not there is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Options = dict[str, Any]
+
+
+class Absent(Exception):  # noqa: N818 - no error: a method that is left out
+    """A library or a program is not installed."""
+
+
+def clocks() -> tuple[float, float]:
+    """Return seconds of CPU, of this process and its children, and of the wall."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used), time.monotonic()
+
+
+def between(before: tuple[float, float], after: tuple[float, float]) -> dict[str, float]:
+    """Return what passed."""
+    return {"cpu": after[0] - before[0], "wall": after[1] - before[1]}
+
+
+def tokenspace(o: Options) -> dict[str, float]:
+    """Ourselves."""
+    import tokenspace as ts  # noqa: PLC0415 - a library a process
+
+    shared = {name: o[name] for name in ("dim", "window", "negative", "epochs", "min_count", "sample", "seed", "threads", "alpha")}
+    table = getattr(ts.train, o["model"])(o["text"], **shared)
+    ts.save(table, o["out"], format="word2vec-binary")
+    return {"cpu": table.report.cpu_seconds, "wall": table.report.seconds}
+
+
+def gensim(o: Options) -> dict[str, float]:
+    """Train gensim over lines read anew each epoch (`LineSentence`): corpus_file's rate falls too slowly with two threads."""
+    try:
+        from gensim.models import Word2Vec  # noqa: PLC0415
+        from gensim.models.word2vec import LineSentence  # noqa: PLC0415
+    except ImportError as error:
+        raise Absent(str(error)) from None
+    made = Word2Vec(
+        vector_size=o["dim"], window=o["window"], negative=o["negative"], min_count=o["min_count"], sample=o["sample"], seed=o["seed"],
+        workers=o["threads"], alpha=o["alpha"], min_alpha=o["alpha"] * 1e-4, sg=int(o["model"] == "skipgram"),
+    )  # fmt: skip
+    lines = LineSentence(o["text"])
+    made.build_vocab(lines)
+    before = clocks()
+    made.train(lines, total_examples=made.corpus_count, epochs=o["epochs"])
+    spent = between(before, clocks())
+    made.wv.save_word2vec_format(o["out"], binary=True)
+    return spent
+
+
+def gensim_corpus_file(o: Options) -> dict[str, float]:
+    """Train gensim in its corpus_file mode: faster, with the rate as it comes."""
+    try:
+        from gensim.models import Word2Vec  # noqa: PLC0415
+    except ImportError as error:
+        raise Absent(str(error)) from None
+    made = Word2Vec(
+        vector_size=o["dim"], window=o["window"], negative=o["negative"], min_count=o["min_count"], sample=o["sample"], seed=o["seed"],
+        workers=o["threads"], alpha=o["alpha"], min_alpha=o["alpha"] * 1e-4, sg=int(o["model"] == "skipgram"),
+    )  # fmt: skip
+    made.build_vocab(corpus_file=o["text"])
+    before = clocks()
+    made.train(corpus_file=o["text"], total_words=made.corpus_total_words, epochs=o["epochs"])
+    spent = between(before, clocks())
+    made.wv.save_word2vec_format(o["out"], binary=True)
+    return spent
+
+
+def fasttext(o: Options) -> dict[str, float]:
+    """Train fastText without pieces of words; the reading of the vocabulary, some 2 % of its time, is among it."""
+    try:
+        import fasttext as library  # noqa: PLC0415
+    except ImportError as error:
+        raise Absent(str(error)) from None
+    before = clocks()
+    made = library.train_unsupervised(
+        o["text"], model=o["model"], dim=o["dim"], ws=o["window"], neg=o["negative"], epoch=o["epochs"], minCount=o["min_count"],
+        t=o["sample"], lr=o["alpha"], minn=0, maxn=0, thread=o["threads"], loss="ns", verbose=0,
+    )  # fmt: skip
+    spent = between(before, clocks())
+    words = [word for word in made.get_words() if word != "</s>"]
+    with open(o["out"], "wb") as file:  # noqa: PTH123 - one line
+        file.write(f"{len(words)} {o['dim']}\n".encode())
+        file.writelines(word.encode() + b" " + made.get_word_vector(word).astype("<f4").tobytes() + b"\n" for word in words)
+    return spent
+
+
+def program(name: str) -> Callable[[Options], dict[str, float]]:
+    """Return word2vec.c or one that takes its options: the whole run less one that only learns the vocabulary."""
+
+    def method(o: Options) -> dict[str, float]:
+        found = shutil.which(name)
+        if found is None or (o["model"] == "cbow" and name == "pWord2Vec"):
+            message = f"{name}: {'has no CBOW' if found else 'not on PATH'}"
+            raise Absent(message)
+        options = {
+            "train": o["text"], "size": o["dim"], "window": o["window"], "negative": o["negative"], "iter": o["epochs"],
+            "sample": o["sample"], "min-count": o["min_count"], "threads": o["threads"], "alpha": o["alpha"],
+            "binary": 1, "hs": 0, "cbow": int(o["model"] == "cbow"),
+        }  # fmt: skip
+        if name == "pWord2Vec":
+            options = {k: v for k, v in options.items() if k not in ("hs", "cbow")} | {"numa": 0}
+        call = [found, *(str(part) for k, v in options.items() for part in (f"-{k}", v))]
+        start = clocks()
+        subprocess.run([*call, "-save-vocab", os.devnull], check=False, capture_output=True)  # noqa: S603 - the program asked for
+        middle = clocks()
+        subprocess.run([*call, "-output", o["out"]], check=True, capture_output=True)  # noqa: S603
+        vocabulary, whole = between(start, middle), between(middle, clocks())
+        return {clock: whole[clock] - vocabulary[clock] for clock in whole}
+
+    return method
+
+
+METHODS: dict[str, Callable[[Options], dict[str, float]]] = {
+    "tokenspace": tokenspace,
+    "pWord2Vec": program("pWord2Vec"),
+    "gensim": gensim,
+    "gensim corpus_file": gensim_corpus_file,
+    "word2vec": program("word2vec"),
+    "fasttext": fasttext,
+}
+"""Each method under its name; programs under that of their file."""
+
+if __name__ == "__main__":
+    options = json.loads(sys.argv[2])
+    try:
+        told: dict[str, Any] = METHODS[sys.argv[1]](options)
+    except Absent as absent:
+        told = {"absent": str(absent)}
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps(told | {"peak_mb": peak / 1e3}))

@@ -1,0 +1,212 @@
+"""Text in pieces: from files, compressed or not, from standard input, and from token lists; no piece tears a word."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import os
+import sys
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from tokenspace.errors import (
+    ArgumentError,
+    ChecksumError,
+    EncodingError,
+    TableNotFoundError,
+    TokenError,
+    TruncatedFileError,
+)
+from tokenspace.formats.streams import zstd_module
+from tokenspace.native.words import LONGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+PIECE = 1 << 20
+"""Bytes of text a piece: a few milliseconds of work, and small beside a vocabulary."""
+
+ZST_STEP = 2048
+"""Compressed bytes decoded at a time: the worst that they can become is 64 MB (blocks of 128 kB in 4 bytes each)."""
+
+TOKEN_END, SENTENCE_END = b"\xff", b"\xfe"
+"""Stand between tokens, and after sentences, of token lists: two bytes that UTF-8 never has, so that a token may hold blanks."""
+
+
+def is_files(text: Any) -> bool:
+    """Return whether `text` names files: one path, or a list or tuple of paths; a dash is standard input."""
+    return isinstance(text, (str, os.PathLike)) or (
+        isinstance(text, (list, tuple)) and bool(text) and all(isinstance(name, (str, os.PathLike)) for name in text)
+    )
+
+
+def file_pieces(
+    text: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], watch: Callable[[str, int, int], None] | None
+) -> Iterator[bytes]:
+    """Yield the text of files, one after the other: about `PIECE` bytes at a time, cut behind a line or, in a longer one, behind a blank.
+
+    Of a word that fills a whole piece only the beginning comes, which is too long for a word all the same. Each file's last sentence
+    ends with it.
+
+    Raises
+    ------
+    TableNotFoundError, ArgumentError
+        If there is no such file, or it is a folder.
+    EncodingError
+        If it begins with the mark of UTF-16 or UTF-32.
+    TruncatedFileError, ChecksumError
+        If a compressed file ends too early or is damaged.
+    MissingExtraError
+        If a file is zst-compressed and nothing here reads that.
+    """
+    names = [text] if isinstance(text, (str, os.PathLike)) else list(text)
+    for name in names:
+        if str(name) != "-" and not Path(name).exists():
+            message = f"no such file: {name}"
+            hint = "a text that is in memory is given as lists of tokens: [line.split() for line in lines]"
+            raise TableNotFoundError(message, hint=hint)
+        if str(name) != "-" and Path(name).is_dir():
+            message = f"{name} is a folder; a text is a file"
+            raise ArgumentError(message, hint="name the files in it")
+    total = sum(Path(name).stat().st_size for name in names if str(name) != "-")
+    before = 0
+    for name in names:
+        with _opened(name) as file:
+            for piece in _cut(_unmarked(_decoded(file, str(name)), str(name))):
+                if watch is not None:
+                    watch("reading text", before + _position(file), total)
+                yield piece
+        yield b"\n"
+        before += Path(name).stat().st_size if str(name) != "-" else 0
+
+
+def list_pieces(sentences: Iterable[Sequence[str]]) -> Iterator[bytes]:
+    """Yield token lists, joined by `TOKEN_END` and ended by `SENTENCE_END`, about `PIECE` bytes at a time.
+
+    Raises
+    ------
+    ArgumentError
+        If a sentence is a string instead of a list of tokens.
+    TokenError
+        If a token is not a string, or is one that UTF-8 cannot hold.
+    """
+    gathered: list[bytes] = []
+    size = 0
+    for number, sentence in enumerate(sentences):
+        if isinstance(sentence, (str, bytes)):
+            message = f"sentence {number:,} must be a list of tokens; seen the one {type(sentence).__name__} {sentence!r:.60}"
+            raise ArgumentError(message, hint="split it into tokens: sentence.split()")
+        try:
+            joined = TOKEN_END.join(map(str.encode, sentence)) + SENTENCE_END
+        except (TypeError, UnicodeEncodeError) as error:
+            message = f"sentence {number:,} must be a list of strings that UTF-8 can hold: {error!s:.120}"
+            raise TokenError(message) from None
+        gathered.append(joined)
+        size += len(joined)
+        if size >= PIECE:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    yield b"".join(gathered)
+
+
+@contextmanager
+def _opened(name: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a file, or take standard input, which is left open."""
+    if str(name) == "-":
+        yield sys.stdin.buffer
+        return
+    with Path(name).open("rb") as file:
+        yield file
+
+
+def _position(file: IO[bytes]) -> int:
+    return file.tell() if file.seekable() else 0
+
+
+def _decoded(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """Yield a file's bytes, decompressed where its first bytes say that it is compressed; names play no part."""
+    head = file.read(4)
+    for magic, decoder in DECODERS.items():
+        if head.startswith(magic):
+            yield from decoder(_Rejoined(head, file), name)
+            return
+    yield head
+    while block := file.read(PIECE):
+        yield block
+
+
+class _Rejoined:
+    """A file once more from its beginning, of which some bytes were read."""
+
+    def __init__(self, head: bytes, file: IO[bytes]) -> None:
+        self.head, self.file = head, file
+
+    def read(self, size: int) -> bytes:
+        """Read at most `size` bytes, and none only at the end."""
+        head, self.head = self.head[:size], self.head[size:]
+        return head or self.file.read(size)
+
+
+def _gunzipped(file: _Rejoined, name: str) -> Iterator[bytes]:
+    try:
+        with gzip.GzipFile(fileobj=cast("IO[bytes]", file)) as plain:  # it only reads
+            while block := plain.read(PIECE):
+                yield block
+    except EOFError:
+        raise TruncatedFileError(name, "the gzip stream ends too early") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise ChecksumError(name, f"the gzip stream is damaged: {error}") from None
+
+
+def _unzst(file: _Rejoined, name: str) -> Iterator[bytes]:
+    zstd = zstd_module()
+    decoder, begun = zstd.ZstdDecompressor(), False
+    try:
+        while block := file.read(ZST_STEP):
+            while block:
+                if decoder.eof:
+                    decoder, begun = zstd.ZstdDecompressor(), False
+                begun = True
+                plain = decoder.decompress(block)
+                yield from (plain[start : start + PIECE] for start in range(0, len(plain), PIECE))
+                block = decoder.unused_data if decoder.eof else b""
+    except zstd.ZstdError as error:
+        raise ChecksumError(name, f"the zst stream is damaged: {error}") from None
+    if begun and not decoder.eof:
+        raise TruncatedFileError(name, "the zst stream ends too early")
+
+
+DECODERS: dict[bytes, Callable[[_Rejoined, str], Iterator[bytes]]] = {b"\x1f\x8b": _gunzipped, b"\x28\xb5\x2f\xfd": _unzst}
+"""First bytes of a compressed file, and what reads it."""
+
+
+def _unmarked(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Leave UTF-8's mark at the beginning of a text out; refuse the marks of what is no UTF-8."""
+    first = b""
+    while len(first) < 4 and (block := next(blocks, b"")):  # noqa: PLR2004 - the longest mark
+        first += block
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
+        problem = f"expected UTF-8, seen the mark of another encoding, {first[:4]!r}"
+        raise EncodingError(name, problem, offset=0, hint="iconv -f UTF-16 -t UTF-8 FILE | tokenspace ... --text -")
+    yield first.removeprefix(codecs.BOM_UTF8)
+    yield from blocks
+
+
+def _cut(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Join blocks of any size and cut them again where a line or, failing that, a word ends."""
+    parts: list[bytes] = []
+    size = 0
+    for block in blocks:
+        parts.append(block)
+        size += len(block)
+        if size < PIECE:
+            continue
+        joined = b"".join(parts)
+        end = 1 + (joined.rfind(b"\n") if b"\n" in joined else max(joined.rfind(blank) for blank in (b" ", b"\t", b"\r")))
+        if end:
+            yield joined[:end]
+        rest = joined[end:] if end else joined[: LONGEST + 1]  # of a word that fills a piece, enough to show that it is too long
+        parts, size = [rest], len(rest)
+    yield b"".join(parts)
