@@ -216,8 +216,8 @@ def test_a_library_that_panics_refuses_a_file_and_ctrl_c_does_not(tmp_path: Path
     pytest.importorskip("pyarrow")
     from tokenspace.formats.arrow_columns import refusals
 
-    panic = type("PanicException", (BaseException,), {})  # as libraries in Rust raise it
+    panic = type("PanicException", (BaseException,), {})("range end index 9 out of range")  # as libraries in Rust raise it
     with pytest.raises(errors.HeaderError, match="range end index 9"), refusals(tmp_path / "x"):
-        raise panic("range end index 9 out of range")
+        raise panic
     with pytest.raises(KeyboardInterrupt), refusals(tmp_path / "x"):
         raise KeyboardInterrupt
