@@ -3,7 +3,7 @@
 Hatchling calls `NativeBuildHook` for wheels and editable installs; run as a program, this puts the libraries beside their
 sources. The compiler is $CC, else cc, gcc or clang, else the `ziglang` wheel, asked for as a build requirement only then. Should
 none of them work, the wheel is made without libraries and the NumPy twins serve. TOKENSPACE_BUILD = auto | cc | zig | none
-decides otherwise.
+decides otherwise. TOKENSPACE_TARGET, one of `TARGETS`, builds for another system than this one, with zig.
 
 `--sanitize FOLDER` compiles one library there for `make asan`: whatever reads or writes outside an array, or does what C leaves
 undefined, ends the process with a report.
@@ -27,7 +27,7 @@ import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 try:
     from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -38,9 +38,9 @@ except ImportError:  # run by hand
 
 
 SOURCES = Path(__file__).resolve().parent / "src" / "tokenspace" / "native"
-SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+SUFFIXES = {"windows": ".dll", "macos": ".dylib"}
+SYSTEM = {"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux")
 FLAGS = ["-O3", "-std=c11", "-fPIC", "-shared", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wno-psabi"]
-LIBRARIES = [] if sys.platform == "win32" else ["-lm"]
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g", "-O1"]
 ZIG = "ziglang>=0.15,<0.18"  # before 1.0 any release may change things; 0.17.1 was tried
 
@@ -59,6 +59,35 @@ LEVELS = {"x86_64": X86, "amd64": X86, "aarch64": ARM, "arm64": ARM}
 OTHER: Levels = {"generic": ([], ["-mcpu=baseline"])}
 
 
+class Target(NamedTuple):
+    """What is built for: the system, the levels of its processors, and for another system than this one zig's name and the wheel's."""
+
+    system: str
+    levels: Levels
+    zig: str = ""
+    tag: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """The ending of a shared library there."""
+        return SUFFIXES.get(self.system, ".so")
+
+    @property
+    def libraries(self) -> list[str]:
+        """What is linked in."""
+        return [] if self.system == "windows" else ["-lm"]
+
+
+HERE = Target(SYSTEM, LEVELS.get(platform.machine().lower(), OTHER))
+TARGETS = {  # the oldest systems that NumPy's wheels still serve
+    "linux-x86_64": Target("linux", X86, "x86_64-linux-gnu.2.17", "manylinux_2_17_x86_64.manylinux2014_x86_64"),
+    "linux-aarch64": Target("linux", ARM, "aarch64-linux-gnu.2.17", "manylinux_2_17_aarch64.manylinux2014_aarch64"),
+    "macos-x86_64": Target("macos", X86, "x86_64-macos.10.13", "macosx_10_13_x86_64"),
+    "macos-arm64": Target("macos", ARM, "aarch64-macos.11.0", "macosx_11_0_arm64"),
+    "windows-x86_64": Target("windows", X86, "x86_64-windows-gnu", "win_amd64"),
+}
+
+
 def digest() -> str:
     """Return what stands for the C files; the door of the kernels computes it again and refuses a library that is out of date."""
     text = b"\0".join(file.name.encode() + b"\0" + file.read_bytes() for file in sorted(SOURCES.glob("*.[ch]")))
@@ -72,14 +101,24 @@ def compiler() -> list[str]:
         program.write_text("#include <math.h>\n#include <stdint.h>\nint32_t one(double x) { return x > exp(x); }\n")
         for name in filter(None, [os.environ.get("CC"), "cc", "gcc", "clang"]):
             command = shlex.split(name)
-            trial = [*command, *FLAGS, str(program), *LIBRARIES, "-o", str(Path(scratch, "try" + SUFFIX))]
+            trial = [*command, *FLAGS, str(program), *HERE.libraries, "-o", str(Path(scratch, "try" + HERE.suffix))]
             if shutil.which(command[0]) and subprocess.run(trial, capture_output=True, check=False).returncode == 0:
                 return command
     return []
 
 
+def target() -> Target:
+    """Return what is built for: this machine, unless TOKENSPACE_TARGET says otherwise."""
+    name = os.environ.get("TOKENSPACE_TARGET")
+    if name and name not in TARGETS:
+        sys.exit(f"TOKENSPACE_TARGET is {name!r}; expected one of {', '.join(TARGETS)}")
+    return TARGETS[name] if name else HERE
+
+
 def wanted() -> str:
     """Return which compiler shall serve: ``cc``, ``zig`` or ``none``."""
+    if target().zig:
+        return "zig"
     choice = os.environ.get("TOKENSPACE_BUILD", "auto")
     if choice not in {"auto", "cc", "zig", "none"}:
         sys.exit(f"TOKENSPACE_BUILD is {choice!r}; expected auto, cc, zig or none")
@@ -97,12 +136,14 @@ def build(folder: Path, choice: str, *, levels: Levels | None = None) -> list[Pa
         command = [sys.executable, "-m", "ziglang", "cc", "-s"]  # without symbols: 22 kB, not 926
     if not command:
         return []
+    there = target()
+    system = ["-target", there.zig] if there.zig else []
     sources = [*map(str, sorted(SOURCES.glob("*.c"))), f'-DTOKENSPACE_SOURCES="{digest()}"']
 
     def one(level: str, flags: tuple[list[str], list[str]]) -> Path | None:
-        library = folder / f"libtokenspace-{level}{SUFFIX}"
+        library = folder / f"libtokenspace-{level}{there.suffix}"
         fresh = library.with_suffix(".new")  # moved into place whole: a running process may have the old one mapped
-        call = [*command, *FLAGS, *flags[choice == "zig"], *sources, *LIBRARIES, "-o", str(fresh)]
+        call = [*command, *system, *FLAGS, *flags[choice == "zig"], *sources, *there.libraries, "-o", str(fresh)]
         done = subprocess.run(call, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
             print(f"tokenspace: level {level} was not compiled\n{shlex.join(call)}\n{done.stderr}", file=sys.stderr)
@@ -110,7 +151,7 @@ def build(folder: Path, choice: str, *, levels: Levels | None = None) -> list[Pa
         fresh.replace(library)
         return library
 
-    levels = levels or LEVELS.get(platform.machine().lower(), OTHER)
+    levels = levels or there.levels
     with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor() as pool:
         environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
         return [made for made in pool.map(one, levels, levels.values()) if made]
@@ -131,9 +172,9 @@ class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         if not libraries:
             self.app.display_warning("tokenspace: no kernel was compiled (no C compiler, no zig); its NumPy twins will serve")
             return
-        here = sysconfig.get_platform().replace("universal2", platform.machine())
+        here = sysconfig.get_platform().replace("universal2", platform.machine()).replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
-        build_data["tag"] = "py3-none-" + here.replace("-", "_").replace(".", "_")
+        build_data["tag"] = f"py3-none-{target().tag or here}"
         if version != "editable":
             build_data["force_include"] |= {str(library): f"tokenspace/native/{library.name}" for library in libraries}
 

@@ -48,7 +48,27 @@ def test_build_and_door_compute_the_same_digest_of_the_sources(build_native: Mod
 
 def test_build_knows_the_levels_that_the_door_knows(build_native: ModuleType) -> None:
     assert {*build_native.X86, *build_native.ARM, *build_native.OTHER} == set(door.LEVELS)
-    assert build_native.SUFFIX == door.SUFFIX
+    assert build_native.HERE.suffix == door.SUFFIX
+
+
+@pytest.mark.parametrize("name", ["linux-x86_64", "linux-aarch64", "macos-x86_64", "macos-arm64", "windows-x86_64"])
+def test_each_system_has_a_wheel_of_its_own(build_native: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    from packaging.utils import parse_wheel_filename
+
+    monkeypatch.setenv("TOKENSPACE_TARGET", name)
+    there = build_native.target()
+    assert build_native.wanted() == "zig"
+    assert set(there.levels) <= set(door.LEVELS)
+    *_, tags = parse_wheel_filename(f"tokenspace-0-py3-none-{there.tag}.whl")
+    assert {tag.interpreter for tag in tags} == {"py3"}
+    assert name.split("-")[0] in {"linux", "macos", "windows"}
+    assert there.suffix == {"linux": ".so", "macos": ".dylib", "windows": ".dll"}[name.split("-")[0]]
+
+
+def test_an_unknown_system_is_refused(build_native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKENSPACE_TARGET", "amiga")
+    with pytest.raises(SystemExit, match="'amiga'; expected one of linux-x86_64"):
+        build_native.target()
 
 
 def test_each_level_compiles_without_a_warning_and_says_what_it_was_made_from(
@@ -59,7 +79,7 @@ def test_each_level_compiles_without_a_warning_and_says_what_it_was_made_from(
     monkeypatch.setattr(build_native, "FLAGS", [*build_native.FLAGS, "-Wextra", "-Werror"])
     libraries = build_native.build(tmp_path, "cc")
     assert sorted(tmp_path.iterdir()) == sorted(libraries)
-    assert len(libraries) == len(build_native.LEVELS.get(build_native.platform.machine().lower(), build_native.OTHER))
+    assert len(libraries) == len(build_native.HERE.levels)
     for library in map(ctypes.CDLL, map(str, libraries)):
         library.ts_sources.restype = ctypes.c_char_p
         assert library.ts_sources().decode() == build_native.digest()
