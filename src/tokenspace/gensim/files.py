@@ -86,7 +86,7 @@ def read_word2vec(
 
 def _counts(path: Path, encoding: str, errors: str) -> dict[str, int]:
     """Read a file of words and how often each was seen, as word2vec's -save-vocab writes it."""
-    counts = {}
+    counts: dict[str, int] = {}
     with path.open("rb") as file:
         for line_number, line in enumerate(file, 1):
             word, _, count = line.rstrip(b"\r\n").rpartition(b" ")

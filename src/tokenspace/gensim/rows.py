@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Key = str | int | np.integer
 
+SHOWN = 5
+"""Keys that are shown for all of them."""
+
 
 class Keys(Sequence[str]):
     """The keys in row order: `index_to_key`. A view of the vocabulary, equal to any sequence of the same strings."""
@@ -51,8 +54,8 @@ class Keys(Sequence[str]):
 
     def __repr__(self) -> str:
         """Show the first keys."""
-        shown = ", ".join(map(repr, self[:5]))
-        return f"[{shown}{', …' if len(self) > 5 else ''}]"
+        shown = ", ".join(map(repr, self[:SHOWN]))
+        return f"[{shown}{', …' if len(self) > SHOWN else ''}]"
 
 
 class Index(Mapping[str, int]):
