@@ -56,7 +56,7 @@ def ranks(
     Examples
     --------
     >>> rows = np.float32([[3, 0], [1, 0.1], [9, 9]])
-    >>> ranks(rows, np.linalg.norm(rows, axis=1), np.array([1.0, 0.0]), np.array([0, 2]))["inner_product"]
+    >>> ranks(rows, np.linalg.norm(rows.astype(np.float64), axis=1), np.array([1.0, 0.0]), np.array([0, 2]))["inner_product"]
     array([2, 1])
     """
     wanted = np.unique(rows)
