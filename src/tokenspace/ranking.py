@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+BLOCK = 1 << 14
+"""Rows at a time: what is worked out on the way then stays in the processor's cache."""
+
 NO_COSINE = -3.0
 """Key of a row without a cosine: below every cosine, above a row that is left out."""
 
@@ -97,7 +100,7 @@ def _keys(
         keys["euclidean"][some] = 2 * product - length * length - square
         keys["cosine"][some] = _cosines(product, length * own)
 
-    local.run(fill, local.ranges(n, count), threads=count)
+    local.run(fill, [(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)], threads=count)
     longest = float(lengths.max(initial=0)) + own
     # Each of the three sums is off by at most (d + 2) roundings of its terms' magnitudes, which (|x| + |q|)^2 bounds.
     return keys, 0.0 if scaled else 4 * (matrix.shape[1] + 8) * 2.0**-53 * longest * longest
