@@ -48,16 +48,25 @@ def main() -> None:
         for method in task.methods
         if name in (options.task or tasks) and size in (options.size or task.sizes) and method in (options.method or task.methods)
     ]
-    runs = []
+    offered = {
+        "task": set(tasks),
+        "size": {size for task in tasks.values() for size in task.sizes},
+        "method": {method for task in tasks.values() for method in task.methods},
+    }
+    for name, known in offered.items():
+        unknown = set(getattr(options, name) or ()) - known
+        if unknown:
+            sys.exit(f"no {name} {', '.join(sorted(unknown))} is in this case; there are {', '.join(sorted(known))}")
+    out = Path(options.out or HERE / "results" / f"{options.case}-{time.strftime('%Y%m%d-%H%M%S')}.json")
+    runs: list[dict[str, Any]] = []
+    document = {"case": options.case, "machine": machine(), "peers": {name: task.peer for name, task in tasks.items()}, "runs": runs}
     for repeat in range(options.repeats):
         for threads in options.threads:
             for job in jobs:
                 runs.append({**dict(zip(("task", "size", "method"), job, strict=True)), "threads": threads, "repeat": repeat})
                 runs[-1] |= started(options.case, job, threads)
                 print(f"repeat {repeat}, {threads} thread(s), {' '.join(job)}: {brief(runs[-1])}", file=sys.stderr)
-    document = {"case": options.case, "machine": machine(), "peers": {name: task.peer for name, task in tasks.items()}, "runs": runs}
-    out = Path(options.out or HERE / "results" / f"{options.case}-{time.strftime('%Y%m%d-%H%M%S')}.json")
-    out.write_text(json.dumps(document, indent=1) + "\n")
+        out.write_text(json.dumps(document, indent=1) + "\n")  # after each repeat, so that a run that is cut keeps what it has
     print(out)
 
 

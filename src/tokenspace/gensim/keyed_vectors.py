@@ -27,7 +27,7 @@ Term = Any
 """A key, a vector, or a pair of one of them and its weight."""
 
 SHIFT = 1e-6
-"""What 3CosMul adds below the bar so that it is never zero; gensim's and the paper's epsilon is 0.001, gensim's code takes this."""
+"""What 3CosMul adds below the bar so that it is never zero: gensim's number, so that scores agree. Levy and Goldberg took 0.001."""
 
 
 class KeyedVectors(Rows):
@@ -388,8 +388,14 @@ class KeyedVectors(Rows):
         return chosen
 
     def similarity_unseen_docs(self, *args: Any, **kwargs: Any) -> None:
-        """Raise: it belongs to Doc2Vec."""
-        raise NotImplementedError
+        """Raise, as gensim's does: documents have vectors in Doc2Vec alone.
+
+        Raises
+        ------
+        NotImplementedError
+        """
+        message = "similarity_unseen_docs is a method of gensim's Doc2Vec models; word vectors have n_similarity and wmdistance"
+        raise NotImplementedError(message)
 
     # ------------------------------------------------------------------------------------------------------------- files, judges
 
