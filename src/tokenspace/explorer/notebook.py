@@ -76,7 +76,7 @@ def one_module(name: str = "widget.js") -> str:
             take(need)
 
     take(name)
-    return LOADER % json.dumps(files).replace("\\u0000", "\\u0000")
+    return LOADER % json.dumps(files)
 
 
 def _resolved(name: str, relative: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tokenspace.errors import ArgumentError
+from tokenspace.train.bounds import check
 
 VECTORS = ("sum", "word", "context")
 """What becomes the table; Stanford's program calls the choice -model."""
@@ -77,16 +78,7 @@ class GlovePlan:
             "seed": (0, 2**64 - 1),
             "held_out": (0, 0.5),
         }
-        for name, (least, most) in bounds.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-                message = (
-                    f"{name} must be {'at least ' + format(least, 'g') if most == math.inf else f'in {least:g}..{most:g}'}; seen {value!r}"
-                )
-                raise ArgumentError(message)
-            if name in ("dim", "window", "epochs", "seed") and value != int(value):
-                message = f"{name} must be a whole number; seen {value!r}"
-                raise ArgumentError(message)
+        check(self, bounds, whole=("dim", "window", "epochs", "seed"))
         if self.vectors not in VECTORS:
             message = f"vectors must be one of {', '.join(VECTORS)}; seen {self.vectors!r}"
             raise ArgumentError(message)

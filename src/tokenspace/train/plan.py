@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tokenspace.errors import ArgumentError
+from tokenspace.train.bounds import check
 from tokenspace.train.subwords import Subwords
 
 MODELS = {"skipgram": 0.025, "cbow": 0.05}
@@ -83,16 +84,7 @@ class Plan:
             "seed": (0, 2**64 - 1),
             "held_out": (0, 0.5),
         }
-        for name, (least, most) in bounds.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-                message = (
-                    f"{name} must be {'at least ' + format(least, 'g') if most == math.inf else f'in {least:g}..{most:g}'}; seen {value!r}"
-                )
-                raise ArgumentError(message)
-            if name in ("dim", "window", "negative", "epochs", "seed") and value != int(value):
-                message = f"{name} must be a whole number; seen {value!r}"
-                raise ArgumentError(message)
+        check(self, bounds, whole=("dim", "window", "negative", "epochs", "seed"))
         if self.loss not in LOSSES:
             message = f"loss must be one of {', '.join(LOSSES)}; seen {self.loss!r}"
             raise ArgumentError(message)
