@@ -99,7 +99,7 @@ def read(kind: str) -> Callable[[Callable[..., Any], str], dict[str, Any]]:
         with Peak() as peak:
             cpu, wall, (result,) = timed(lambda: method(path, n, d), 1)
         matrix, find = result
-        if method is reading.read_bytes:
+        if method in {reading.read_bytes, reading.touch_map}:
             return {"cpu_ms": cpu, "wall_ms": wall, "peak_mb": peak.megabytes, "error": "not read as a table"}
         wrong = mismatches(matrix, path, n, d)
         found = "" if find is None else f", finds {sum(find(word) == row for row, word in last(n, d))} of 3 words"
@@ -241,7 +241,12 @@ TEXT = {
     "pyarrow": reading.pyarrow,
     "numpy-loadtxt": reading.numpy_loadtxt,
 }
-BINARY = {"gensim": reading.gensim_binary, "tokenspace": reading.tokenspace, "read-bytes": reading.read_bytes}
+BINARY = {
+    "gensim": reading.gensim_binary,
+    "tokenspace": reading.tokenspace,
+    "read-bytes": reading.read_bytes,
+    "touch-map": reading.touch_map,
+}
 
 TASKS = {
     "text": Task("gensim", ("400000x50", "50000x300"), TEXT, read("txt")),

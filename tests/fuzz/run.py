@@ -1,7 +1,7 @@
 """Try parsers for minutes: `python tests/fuzz/run.py [PARSER ...] --minutes 10`, or `make fuzz MINUTES=10 ARGS=glove`.
 
-Each parser runs in a process of its own, watched from outside: one that dies or says nothing for `PATIENCE` seconds leaves its files as a
-finding in --out. Under the address sanitizer (`make asan`) files are handed to the kernels in blocks of exactly their size instead of
+Each parser runs in a process of its own, watched from outside: one that dies, or works `PATIENCE` seconds without a word, leaves its files
+as a finding in --out. Minutes are of work, not of waiting for a busy machine, and so is patience. Under the address sanitizer (`make asan`) files are handed to the kernels in blocks of exactly their size instead of
 maps, whose last page would hide a read beyond the end. --engine atheris lets libFuzzer choose the bytes by coverage of the Python code.
 """
 
@@ -25,7 +25,10 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 30
-"""Seconds without a word after which a process counts as hanging; reading an example takes a millisecond."""
+"""Seconds of work without a word after which a process counts as hanging; reading an example takes a millisecond."""
+
+ASLEEP = 1800
+"""Seconds without a word after which it does so whether it works or not: it waits for something that never comes."""
 
 ROOM = 1 << 30
 """Bytes of address space that a process may take beyond what it has at the start."""
@@ -66,16 +69,18 @@ def main() -> int:
 def watched(name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Run one parser in processes of its own until the time is over; return what came out."""
     totals: collections.Counter[str] = collections.Counter()
-    begin, findings, kinds = time.monotonic(), 0, set()
-    while (left := options.minutes - (time.monotonic() - begin) / 60) > 0 and findings < MOST:
+    seconds, findings, kinds = 0.0, 0, set()
+    while (left := options.minutes - seconds / 60) > 0 and findings < MOST:
         call = [sys.executable, __file__, name, "--worker", "--minutes", str(left), "--seed", str(seed), "--out", str(options.out)]
         child = subprocess.Popen([*call, "--engine", options.engine], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        died, last = _listen(child, left), ""
+        died, last = _listen(child), ""
+        seconds += 1.0  # for starting, so that one that never gets further is not started for ever
         for line in died[0]:
             last = line
             if line.startswith("{"):
                 word = json.loads(line)
                 totals.update(word["outcomes"])
+                seconds += word["seconds"]
                 findings += word["findings"]
                 kinds |= set(word["kinds"])
         if died[1]:
@@ -83,7 +88,6 @@ def watched(name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]
             kinds.add(died[1])
             keep(Path(last.strip()) if last.startswith("/") else None, options.out / f"{name}-{seed}-died", died[1] + "\n" + died[2])
         seed += 1
-    seconds = time.monotonic() - begin
     return {
         "parser": name,
         "seconds": round(seconds),
@@ -95,26 +99,37 @@ def watched(name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]
     }
 
 
-def _listen(child: subprocess.Popen[str], minutes: float) -> tuple[list[str], str, str]:
+def _listen(child: subprocess.Popen[str]) -> tuple[list[str], str, str]:
     """Collect a process's words; return them, how it died if it did, and its last words."""
     assert child.stdout is not None
     assert child.stderr is not None
     lines: list[str] = []
-    end = time.monotonic() + minutes * 60 + PATIENCE
+    heard, worked = time.monotonic(), 0.0
     why = ""
     while True:
         ready, _, _ = select.select([child.stdout], [], [], PATIENCE)
-        line = child.stdout.readline() if ready else ""
-        if line:
+        if ready:
+            line = child.stdout.readline()
+            if not line:
+                break
             lines.append(line)
-        if (not ready or time.monotonic() > end) and child.poll() is None:
-            why = f"hangs: no word for {PATIENCE} s"
+            heard, worked = time.monotonic(), _worked(child)
+        elif _worked(child) - worked > PATIENCE or time.monotonic() - heard > ASLEEP:
+            why = f"hangs: {_worked(child) - worked:.0f} s of work without a word, {time.monotonic() - heard:.0f} s in all"
             child.kill()
-        if not line:
             break
     said = child.stderr.read()[-6000:]
     code = child.wait()
     return lines, why or (f"died with exit code {code}" if code else ""), said
+
+
+def _worked(child: subprocess.Popen[str]) -> float:
+    """Return the CPU seconds that a process has taken, its threads' among them; its last words are still to be read if it has ended."""
+    try:
+        fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def keep(files: Path | None, out: Path, said: str) -> None:
@@ -168,19 +183,20 @@ def work(parser: Any, options: argparse.Namespace) -> None:
         with open("/proc/self/statm") as statm:  # noqa: PTH123
             room = int(statm.read().split()[0]) * resource.getpagesize() + ROOM
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
-    begin = said = time.monotonic()
+    begin = said = time.process_time()
     outcomes: collections.Counter[str] = collections.Counter()
     findings, kinds, trials = 0, set(), 0
 
     def say() -> None:
-        nonlocal findings
-        print(json.dumps({"outcomes": outcomes, "findings": findings, "kinds": sorted(kinds)}), flush=True)
+        nonlocal findings, said
+        seconds, said = time.process_time() - said, time.process_time()
+        print(json.dumps({"outcomes": outcomes, "findings": findings, "kinds": sorted(kinds), "seconds": seconds}), flush=True)
         print(place, flush=True)
         outcomes.clear()
         kinds.clear()
         findings = 0
 
-    while time.monotonic() - begin < options.minutes * 60:
+    while time.process_time() - begin < options.minutes * 60:
         files = mutated(seeds, chosen, parser.words)
         trials += 1
         try:
@@ -198,9 +214,8 @@ def work(parser: Any, options: argparse.Namespace) -> None:
                 keep(place, options.out / f"{parser.name}-{options.seed}-{trials}", said_)
                 if findings >= MOST:
                     break
-        if time.monotonic() - said > 1:
+        if time.process_time() - said > 1:
             say()
-            said = time.monotonic()
     say()
     shutil.rmtree(home, ignore_errors=True)
 
@@ -220,15 +235,16 @@ def atheris_work(parser: Any, options: argparse.Namespace) -> None:
         (corpus / str(number)).write_bytes(files[name])
     place = home / "trial"
     print(place, flush=True)
-    count = 0
+    count, said = 0, time.process_time()
 
     @atheris.instrument_func
     def one(content: bytes) -> None:
-        nonlocal count
+        nonlocal count, said
         judged(parser, {**seeds[0], name: content}, place, traced=False)
         count += 1
         if count % 2000 == 0:
-            print(json.dumps({"outcomes": {"table": 2000}, "findings": 0, "kinds": []}), flush=True)
+            print(json.dumps({"outcomes": {"table": 2000}, "findings": 0, "kinds": [], "seconds": time.process_time() - said}), flush=True)
+            said = time.process_time()
             print(place, flush=True)
 
     seconds = max(1, int(options.minutes * 60))

@@ -113,3 +113,28 @@ def test_a_random_index_is_never_followed_outside(native_level, seed):
     wanted, wanted_offsets = np.frombuffer(b"abcd", np.uint8), np.array([0, 1, 1, 4])
     ours = native.find_tokens(data, offsets, slots, wanted, wanted_offsets)
     np.testing.assert_array_equal(ours, reference.find_tokens(data, offsets, slots, wanted, wanted_offsets))
+
+
+CHARACTERS = [b"", b"a", b"abcdefgh", "é".encode(), "€".encode(), "👑".encode(), b"\xc3", b"\x80", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"]
+
+
+@given(st.lists(st.one_of(st.binary(max_size=6), st.lists(st.sampled_from(CHARACTERS), max_size=5).map(b"".join)), max_size=20))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_first_token_that_is_not_utf_8_is_the_one_that_python_refuses(native_level, tokens):
+    def text(token):
+        try:
+            token.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    data, offsets = np.frombuffer(b"".join(tokens), np.uint8), np.cumsum([0, *map(len, tokens)], dtype=np.int64)
+    for begin in range(len(tokens) + 1):
+        expected = next((row for row in range(begin, len(tokens)) if not text(tokens[row])), len(tokens))
+        assert native.undecodable_token(data, offsets, begin) == reference.utf8_tokens(data, offsets, begin) == expected
+
+
+def test_a_token_outside_the_bytes_counts_as_not_utf_8(native_level):
+    data = np.frombuffer(b"abc", np.uint8)
+    for offsets in ([0, 1, 4], [0, 1, -1], [0, 1, 0]):
+        assert native.undecodable_token(data, np.array(offsets, np.int64)) == 1

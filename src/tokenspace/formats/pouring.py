@@ -104,14 +104,12 @@ def sift(part: Part, path: Path, reading: Reading, dtype: np.dtype[Any], *, by_l
 
 def _undecodable(part: Part, *, every: bool) -> Iterator[tuple[int, int]]:
     """Yield rows whose token is not UTF-8, and the byte in it; the first alone, or every one."""
-    if (first := rows.undecodable(part.tokens, part.offsets)) is None:
-        return
-    yield first
-    for row in range(first[0] + 1, len(part.matrix)) if every else ():
-        try:
-            part.tokens[part.offsets[row] : part.offsets[row + 1]].tobytes().decode()
-        except UnicodeDecodeError as error:
-            yield row, error.start
+    begin = 0
+    while (wrong := rows.undecodable(part.tokens, part.offsets, begin)) is not None:
+        yield wrong
+        if not every:
+            return
+        begin = wrong[0] + 1
 
 
 def _not_utf_8(part: Part, path: Path, row: int, at: int, *, by_line: bool) -> Flaw:

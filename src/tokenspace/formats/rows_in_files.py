@@ -159,38 +159,18 @@ def _as_bytes(token: str) -> bytes:
         return token.encode("utf-8", "surrogatepass")
 
 
-def undecodable(tokens: NDArray[np.uint8], offsets: NDArray[np.int64]) -> tuple[int, int] | None:
-    """Return the first row whose token is not UTF-8, and the byte in it; None if all are."""
-    n = len(offsets) - 1
+def undecodable(tokens: NDArray[np.uint8], offsets: NDArray[np.int64], begin: int = 0) -> tuple[int, int] | None:
+    """Return the first row from `begin` on whose token is not UTF-8, and the byte in it; None if all are."""
     if not len(tokens) or int(tokens.max()) < 0x80:  # noqa: PLR2004 - ASCII
         return None
-    row = 0
-    while row < n:
-        stop = min(n, max(row + 1, int(np.searchsorted(offsets, offsets[row] + BLOCK))))
-        begin, end = int(offsets[row]), int(offsets[stop])
-        wrong = end - begin
-        try:
-            tokens[begin:end].tobytes().decode()
-        except UnicodeDecodeError as error:
-            wrong = error.start
-        heads = offsets[row:stop][np.diff(offsets[row : stop + 1]) > 0]  # a token cut inside a character may complete the one before
-        cut = heads[(tokens[heads] & 0xC0) == 0x80]  # noqa: PLR2004 - 10xxxxxx goes on with a character
-        at = min(begin + wrong, int(cut[0]) if cut.size else end)
-        if at < end:
-            found = int(np.searchsorted(offsets, at, side="right")) - 1
-            return _first_wrong(tokens, offsets, found)
-        row = stop
-    return None
-
-
-def _first_wrong(tokens: NDArray[np.uint8], offsets: NDArray[np.int64], row: int) -> tuple[int, int]:
-    """Return the row and the byte in it, given the row in which decoding stopped; the token before may be the one that was cut."""
-    for candidate in range(max(0, row - 1), row + 1):
-        try:
-            tokens[offsets[candidate] : offsets[candidate + 1]].tobytes().decode()
-        except UnicodeDecodeError as error:
-            return candidate, error.start
-    return row, 0
+    row = native.undecodable_token(tokens, offsets, begin)
+    if row == len(offsets) - 1:
+        return None
+    try:
+        tokens[offsets[row] : offsets[row + 1]].tobytes().decode()
+    except UnicodeDecodeError as error:
+        return row, error.start
+    return row, 0  # its offsets point outside
 
 
 def finite_numbers(matrix: NDArray[Any]) -> NDArray[np.bool_]:

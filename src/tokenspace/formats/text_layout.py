@@ -143,5 +143,7 @@ def _delimiter(rows: list[bytes], *, fields: int) -> str:
 
 def _delimited(row: bytes, mark: bytes) -> int:
     """Return how many numbers follow the first field, fields split at `mark`; 0 if one of these is not a number."""
+    if mark not in row:  # most rows of most files; asking costs a thousandth of splitting
+        return 0
     fields = [field.strip(b" ") for field in stripped(row).split(mark)][1:]
     return len(fields) if all(NUMBER.fullmatch(field) or DECIMAL_COMMA.fullmatch(field) for field in fields) else 0

@@ -23,7 +23,7 @@ from tokenspace.native.settling import Nearest, Settling, settle
 from tokenspace.native.sums import pair_sums, row_sums
 from tokenspace.native.text import copy_word2vec, count_lines, gather, parse_text, scan_word2vec, spell_rows
 from tokenspace.native.tiles import all_pairs, fuses, new_panels
-from tokenspace.native.tokens import find_tokens, hash_tokens
+from tokenspace.native.tokens import find_tokens, hash_tokens, undecodable_token
 from tokenspace.native.words import WordCounts, renumber, word_pieces
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "screen_tile",
     "settle",
     "spell_rows",
+    "undecodable_token",
     "word_pieces",
 ]
 

@@ -122,3 +122,17 @@ def find_tokens(
         else:
             out[i] = -2
     return out
+
+
+def utf8_tokens(data: NDArray[np.uint8], offsets: NDArray[np.int64], begin: int) -> int:
+    """Row of the first token from `begin` on that is not UTF-8 or points outside, n if none is."""
+    n = len(offsets) - 1
+    for row in range(begin, n):
+        start, end = int(offsets[row]), int(offsets[row + 1])
+        try:
+            data[start:end].tobytes().decode()
+        except UnicodeDecodeError:
+            return row
+        if not 0 <= start <= end <= len(data):
+            return row
+    return n

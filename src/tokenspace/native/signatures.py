@@ -118,6 +118,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "all_pairs": (SIZE, FLAG, SINGLES, SIZE, SIZE, REALS, SIZE, SIZE, FLOATS, FLOATS, FLOAT, FLOAT, NEW_SINGLES, SIZE),
     "hash_tokens": (SIZE, BYTES, IDS, SIZE, NEW_SLOTS, MASK, NEW_IDS),
     "find_tokens": (None, BYTES, SIZE, IDS, SIZE, SLOTS, MASK, BYTES, IDS, SIZE, NEW_IDS),
+    "utf8_tokens": (SIZE, BYTES, SIZE, IDS, SIZE, SIZE),
     "text_rows": (SIZE, BYTES, SIZE, SIZE, SIZE, SIZE, SIZE, FLAG, FLAG, NEW_NUMBERS, NEW_IDS, NEW_IDS, NEW_IDS, SIZE, NEW_IDS),
     "text_write": (SIZE, Array("float32", strided=True), SIZE, SIZE, BYTES, IDS, SIZE, SIZE, NEW_BYTES, SIZE, NEW_IDS),
     "word2vec_rows": (SIZE, BYTES, SIZE, SIZE, SIZE, SIZE, NEW_IDS, NEW_IDS, NEW_IDS),
