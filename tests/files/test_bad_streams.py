@@ -25,7 +25,7 @@ import pytest
 
 import tokenspace as ts
 from tokenspace import errors
-from tokenspace.formats import streams, text_table
+from tokenspace.formats import packed, streams, text_table
 
 GOOD = b"".join(b"w%d 0.%d 0.25\n" % (i, i) for i in range(2000))
 PACKED = {"gzip": gzip.compress(GOOD), "bzip2": bz2.compress(GOOD), "xz": lzma.compress(GOOD)}
@@ -104,7 +104,7 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
     with pytest.raises(errors.FileContentError):
         ts.open(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 120_000  # kB
-    endless = streams.Unpacked(path, streams.Plain(path.open("rb", buffering=0), size=path.stat().st_size), "gzip")
+    endless = packed.Unpacked(path, streams.Plain(path.open("rb", buffering=0), size=path.stat().st_size), "gzip")
     room = memoryview(bytearray(1 << 22))
     with pytest.raises(errors.CompressionError, match="over 100 times"):
         list(iter(lambda: endless.fill(room), 0))

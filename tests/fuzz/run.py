@@ -1,8 +1,9 @@
 """Try parsers for minutes: `python tests/fuzz/run.py [PARSER ...] --minutes 10`, or `make fuzz MINUTES=10 ARGS=glove`.
 
 Each parser runs in a process of its own, watched from outside: one that dies, or works `PATIENCE` seconds without a word, leaves its files
-as a finding in --out. Minutes are of work, not of waiting for a busy machine, and so is patience. Under the address sanitizer (`make asan`) files are handed to the kernels in blocks of exactly their size instead of
-maps, whose last page would hide a read beyond the end. --engine atheris lets libFuzzer choose the bytes by coverage of the Python code.
+as a finding in --out. Minutes are of work, not of waiting for a busy machine, and so is patience. Under the address sanitizer (`make
+asan`) files are handed to the kernels in blocks of exactly their size instead of maps, whose last page would hide a read beyond the end.
+--engine atheris lets libFuzzer choose the bytes by coverage of the Python code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Files of embedding tables: opened by what is in them, saved by name, converted.
 
-A format is one module with one `Format` in it; `FORMATS` lists them, and that is all there is to know about adding one. Reading looks
-at content, never at names; writing looks at the name, or is told.
+A format is one module, and one entry in `registry`, which `FORMATS` lists; that is all there is to know about adding one. Reading
+looks at content, never at names; writing looks at the name, or is told.
 """
 
 from __future__ import annotations
@@ -14,33 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenspace.errors import ArgumentError
-from tokenspace.formats import (
-    arrow,
-    fasttext_bin,
-    finalfusion,
-    gensim_pickle,
-    gguf,
-    glove,
-    kept,
-    lance,
-    model2vec,
-    model_folder,
-    native_file,
-    npy,
-    npz,
-    parquet,
-    projector,
-    recognition,
-    safetensors,
-    spacy,
-    subword_file,
-    word2vec_binary,
-    word2vec_text,
-)
+from tokenspace.formats import recognition
 from tokenspace.formats.format import Format, Head, Reading
 from tokenspace.formats.mending import Mended
 from tokenspace.formats.named import NAMED, open_named
 from tokenspace.formats.recognition import head_of, recognised
+from tokenspace.formats.registry import FORMATS, NATIVE
 from tokenspace.formats.replacement import replacing
 from tokenspace.formats.selection import checked_limit, selected, wanted_tokens
 from tokenspace.progress import watching
@@ -56,29 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "NAMED", "Format", "Mended", "convert", "format_of", "open", "save", "verify"]
 
-FORMATS: tuple[Format, ...] = (
-    native_file.FORMAT,
-    npy.FORMAT,
-    npz.FORMAT,
-    gguf.FORMAT,
-    fasttext_bin.FORMAT,
-    finalfusion.FORMAT,
-    parquet.FORMAT,
-    arrow.FORMAT,
-    safetensors.FORMAT,
-    projector.FORMAT,
-    word2vec_binary.FORMAT,
-    word2vec_text.FORMAT,
-    glove.FORMAT,
-    lance.FORMAT,
-    spacy.FORMAT,
-    model2vec.FORMAT,
-    model_folder.FORMAT,
-    gensim_pickle.FORMAT,
-)
-"""Every format, in the order in which they are asked whether a file or a folder is theirs: those with a magic number first."""
-
 ERRORS = ("strict", "surrogateescape")
+
+SMALLEST = 1 << 18
+"""Bytes below which a source is not worth a second file: it is read in a millisecond or two."""
 
 SHOWN = 5
 """Places that the warning about a mended table shows."""
@@ -251,8 +211,10 @@ def _opened(known: Format, head: Head, reading: Reading, cache: bool | Path) -> 
         message = f"tensor={reading.part!r:.60} chooses between tensors or columns, and the format {known.name} holds one matrix"
         raise ArgumentError(message, hint="leave it out")
     some = reading.limit is not None or reading.only is not None
-    large = head.stream is None and head.path.is_file() and head.path.stat().st_size >= kept.SMALLEST
+    large = head.stream is None and head.path.is_file() and head.path.stat().st_size >= SMALLEST
     if known.cached and large and cache is not False and reading.mended is None:
+        from tokenspace.formats import kept  # noqa: PLC0415 - only text and word2vec binary are kept
+
         table = kept.opened(known, head, reading, folder=None if cache is True else cache, make=not some)
         if table is not None:
             return selected(table, reading.limit, reading.only)
@@ -297,7 +259,7 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
     array([2., 3.], dtype=float32)
     """
     path = Path(path)
-    _save(table, path, recognition.writer(FORMATS, path, format)[1])
+    _save(table, path, *recognition.writer(FORMATS, path, format))
 
 
 def convert(
@@ -336,18 +298,24 @@ def convert(
     From text or word2vec binary to the native format rows go from file to file, and no more than a few blocks of them are in memory.
     """
     target, write = recognition.writer(FORMATS, Path(destination), format)
-    if target is not native_file.FORMAT:
+    if target is not NATIVE:
         with _watched(progress):
             table = open(source, format=source_format, cache=cache, **reading)
-            _save(table, Path(destination), write)
+            _save(table, Path(destination), target, write)
             return table
+    from tokenspace.formats import native_file, subword_file  # noqa: PLC0415 - `open` of most formats needs neither
+
     asked = _asked(**reading)
     with _watched(progress), _told(source, asked, reading.get("repair", False)):
         if isinstance(source, str) and source_format is None and open_named(source) is not None:
-            return _written(open(source, **reading), Path(destination))
+            table = open(source, **reading)
+            write(table, Path(destination))
+            return table
         known, head = _found(source, source_format)
         if known.pour is None:
-            return _written(_opened(known, head, asked, cache=False), Path(destination))
+            table = _opened(known, head, asked, cache=False)
+            write(table, Path(destination))
+            return table
         with replacing(Path(destination)) as file:
             writer = native_file.Writer(file)
             writer.finish(known.pour(head, asked, writer))
@@ -355,15 +323,10 @@ def convert(
     return open(destination, format=target.name)
 
 
-def _written(table: EmbeddingTable, path: Path) -> EmbeddingTable:
-    native_file.write(table, path)
-    return table
-
-
-def _save(table: EmbeddingTable, path: Path, write: Callable[[EmbeddingTable, Path], None]) -> None:
+def _save(table: EmbeddingTable, path: Path, known: Format, write: Callable[[EmbeddingTable, Path], None]) -> None:
     """Write a table; say so where the format leaves out what makes vectors for unseen words."""
     write(table, path)
-    if write is not native_file.FORMAT.write and isinstance(table, SubwordTable):
+    if known is not NATIVE and isinstance(table, SubwordTable):
         warnings.warn(f"{path} holds the {table.n:,} words; the n-grams, for unseen words, only the native format keeps", stacklevel=3)
 
 
@@ -392,7 +355,9 @@ def verify(path: str | os.PathLike[str]) -> None:
         In one of its kinds, at the first thing that is wrong.
     """
     known, head = _found(Path(path), None)
-    if known is native_file.FORMAT:
+    if known is NATIVE:
+        from tokenspace.formats import native_file  # noqa: PLC0415 - as in `convert`
+
         native_file.verify(head.path)
     else:
         known.read(head, Reading()).verify()

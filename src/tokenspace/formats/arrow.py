@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenspace.formats import arrow_columns as columns
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.replacement import replacing
 
 if TYPE_CHECKING:
@@ -52,6 +52,4 @@ def _write(table: EmbeddingTable, path: Path) -> None:
             writer.write_batch(batch)
 
 
-FORMAT = Format(
-    "arrow", "Arrow IPC (Feather): a column of tokens, a column of lists", (".arrow", ".feather"), _sniff, _read, _write, parts="column"
-)
+WAYS = Ways(_sniff, _read, _write)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tokenspace.errors import EmptyFileError, HeaderError, TrailingBytesError, TruncatedFileError
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.product_codes import decoded
 from tokenspace.formats.walk import Walk
 from tokenspace.native.reference_text import MAX_TOKEN
@@ -194,11 +194,4 @@ def _skip_output(walk: Walk, d: int, *, quantised: bool) -> None:
         raise TrailingBytesError(walk.path, problem, offset=walk.at, hint="what follows is not part of the model")
 
 
-FORMAT = Format(
-    "fasttext-bin",
-    "fastText .bin and .ftz: words, and n-grams for unseen words",
-    (),
-    lambda head: head.start.startswith(MAGIC),
-    _read,
-    None,
-)
+WAYS = Ways(lambda head: head.start.startswith(MAGIC), _read)

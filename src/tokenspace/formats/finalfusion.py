@@ -13,7 +13,7 @@ import numpy as np
 
 from tokenspace.errors import EmptyFileError, HeaderError, TrailingBytesError
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.product_codes import decoded
 from tokenspace.formats.walk import Walk
 from tokenspace.subwords import LONGEST, Subwords, SubwordTable
@@ -244,6 +244,5 @@ READERS: dict[int, Callable[[Walk, Parts], None]] = {
 }
 """What reads the chunks, by the format's numbers."""
 
-FORMAT = Format(
-    "finalfusion", "finalfusion .fifu: words and rows, plain or quantised", (), lambda head: head.start.startswith(MAGIC), _read, None
-)
+
+WAYS = Ways(lambda head: head.start.startswith(MAGIC), _read)

@@ -6,11 +6,12 @@ import os
 import stat
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
 from tokenspace.errors import EmptyFileError, TableNotFoundError, UnknownFormatError
 from tokenspace.formats.places import Memory
-from tokenspace.formats.streams import Peeked, Plain, Unpacked, open_member, packing_of
+from tokenspace.formats.streams import Peeked, Plain, packing_of
 from tokenspace.formats.text_layout import Layout, layout_of
 from tokenspace.table import EmbeddingTable
 
@@ -111,10 +112,12 @@ class Head:
         if self.stream is not None:
             return self.stream
         if self.packing == "zip":
+            from tokenspace.formats.packed import open_member  # noqa: PLC0415 - four libraries that a file as it is does not need
+
             return open_member(self.path, self.member)
         file = self.path.open("rb", buffering=0)
         plain = Plain(file, size=os.fstat(file.fileno()).st_size, digest=self.digest)
-        return Unpacked(self.path, plain, self.packing) if self.packing else plain
+        return _unpacked(self.path, plain, self.packing) if self.packing else plain
 
     def unpacked(self, member: str = "") -> Head | None:
         """Look at what a packed file or pipe unpacks to; None where it is not packed."""
@@ -126,7 +129,7 @@ class Head:
                 self.path, "expected a stream, seen a zip archive", hint="an archive is read from its end: save it first"
             )
         if self.stream is not None:
-            peeked = Peeked(Unpacked(self.path, self.stream, packing))
+            peeked = Peeked(_unpacked(self.path, self.stream, packing))
             return Head(self.path, 0, peeked.start, stream=peeked, packing=packing)
         head = replace(self, size=0, start=b"", packing=packing, member=member)
         stream = head.open()
@@ -148,6 +151,12 @@ class Head:
     def layout(self) -> Layout:
         """What the beginning looks like when taken for lines of text; worked out once for all the formats that ask."""
         return layout_of(self.start, whole=self.whole)
+
+
+def _unpacked(path: Path, below: Stream, packing: str) -> Stream:
+    from tokenspace.formats.packed import Unpacked  # noqa: PLC0415 - as above
+
+    return Unpacked(path, below, packing)
 
 
 @dataclass(frozen=True)
@@ -185,8 +194,31 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Ways:
+    """What the module of a format does; each has one, of the name `WAYS`.
+
+    Attributes
+    ----------
+    sniff : callable
+        Whether a file that begins so is (or would be, were it sound) of this format. Folders are shown to formats of folders only.
+    read : callable
+        Reads a table.
+    write : callable or None
+        Writes a table to a path: beside, then renamed into place. None where the format can only be read.
+    pour : callable or None
+        Reads a table row by row, from a stream too, into a place for rows: takes the head, the reading and that place, and returns the
+        vocabulary. Keeps to the reading's `limit`, `only` and `mended` itself; of other formats `open` takes the rows afterwards.
+    """
+
+    sniff: Callable[[Head], bool]
+    read: Callable[[Head, Reading], EmbeddingTable]
+    write: Callable[[EmbeddingTable, Path], None] | None = None
+    pour: Callable[[Head, Reading, Place], Vocabulary] | None = None
+
+
+@dataclass(frozen=True)
 class Format:
-    """One file format.
+    """One file format: what there is to know of it before its module, which knows the rest, is imported.
 
     Attributes
     ----------
@@ -194,35 +226,56 @@ class Format:
         What users call it.
     title : str
         One line that says what it is.
+    module : str
+        The module whose `WAYS` it has; imported when a file may be of this format, or shall be.
     suffixes : tuple of str
         Endings of file names for which `save` chooses it; reading never looks at names.
-    sniff : callable
-        Whether a file that begins so is (or would be, were it sound) of this format. Folders are shown to formats of folders only.
-    read : callable
-        Reads a table.
-    write : callable or None
-        Writes a table to a path: beside, then renamed into place. None where the format can only be read.
+    begins : tuple of (int, bytes)
+        Where a file of this format has which bytes, one of them; empty where only the module can tell.
     folder : bool
         Whether a table of this format is a folder.
     cached : bool
         Whether reading takes so long that `open` keeps what it read as a native file, which the next `open` maps.
-    pour : callable or None
-        Reads a table row by row, from a stream too, into a place for rows: takes the head, the reading and that place, and returns the
-        vocabulary. Keeps to the reading's `limit`, `only` and `mended` itself; of other formats `open` takes the rows afterwards.
+    writes, pours : bool
+        Whether its `WAYS` have a `write` and a `pour`.
     parts : str
         What a file may hold several of, "tensor" or "column", from which the caller chooses; empty where there is nothing to choose.
     """
 
     name: str
     title: str
-    suffixes: tuple[str, ...]
-    sniff: Callable[[Head], bool] = field(repr=False)
-    read: Callable[[Head, Reading], EmbeddingTable] = field(repr=False)
-    write: Callable[[EmbeddingTable, Path], None] | None = field(default=None, repr=False)
+    module: str = field(repr=False)
+    suffixes: tuple[str, ...] = ()
+    begins: tuple[tuple[int, bytes], ...] = field(default=(), repr=False)
     folder: bool = False
     cached: bool = False
-    pour: Callable[[Head, Reading, Place], Vocabulary] | None = field(default=None, repr=False)
+    writes: bool = False
+    pours: bool = False
     parts: str = ""
+
+    @property
+    def ways(self) -> Ways:
+        """What its module does."""
+        return import_module(self.module).WAYS
+
+    def sniff(self, head: Head) -> bool:
+        """Return whether a file that begins so is, or would be, were it sound, of this format."""
+        likely = not self.begins or any(head.start.startswith(sign, at) for at, sign in self.begins)
+        return likely and self.ways.sniff(head)
+
+    def read(self, head: Head, reading: Reading) -> EmbeddingTable:
+        """Read a table."""
+        return self.ways.read(head, reading)
+
+    @property
+    def write(self) -> Callable[[EmbeddingTable, Path], None] | None:
+        """What writes a table; None where the format can only be read."""
+        return self.ways.write if self.writes else None
+
+    @property
+    def pour(self) -> Callable[[Head, Reading, Place], Vocabulary] | None:
+        """What reads a table row by row; None where that cannot be done."""
+        return self.ways.pour if self.pours else None
 
 
 def poured(pour: Callable[[Head, Reading, Place], Vocabulary]) -> Callable[[Head, Reading], EmbeddingTable]:

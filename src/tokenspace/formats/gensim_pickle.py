@@ -13,7 +13,7 @@ import numpy as np
 from tokenspace.errors import EmptyFileError, HeaderError, MissingPartError, UnknownFormatError
 from tokenspace.formats import pickle_data
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.npy import in_rows, stored_matrix
 from tokenspace.formats.pickle_data import Pairs, Record
 from tokenspace.subwords import LONGEST, Subwords, SubwordTable, composed
@@ -179,4 +179,4 @@ def _subwords(path: Path, attributes: dict[str, Any], prefix: str) -> Subwords |
     return Subwords(matrix, min_n=least, max_n=most)
 
 
-FORMAT = Format("gensim", "gensim .kv and .model, only where named: read as data, never unpickled", (), lambda _head: False, _read, None)
+WAYS = Ways(lambda _head: False, _read)

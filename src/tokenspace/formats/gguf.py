@@ -11,7 +11,7 @@ from tokenspace.formats import gguf_header
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.choice import chosen_part
 from tokenspace.formats.extras import needed
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.gguf_header import TOKENS, TYPES, Header, Strings, Tensor
 from tokenspace.formats.npy import read_tokens, tokens_beside
 from tokenspace.rows import float_type
@@ -92,12 +92,4 @@ def _dequantised(head: Head, tensor: Tensor, shape: tuple[int, int], row_bytes: 
     return out
 
 
-FORMAT = Format(
-    "gguf",
-    "GGUF (llama.cpp): the token embedding of a model",
-    (),
-    lambda head: head.start.startswith(gguf_header.MAGIC),
-    _read,
-    None,
-    parts="tensor",
-)
+WAYS = Ways(lambda head: head.start.startswith(gguf_header.MAGIC), _read)

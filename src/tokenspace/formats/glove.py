@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenspace.formats import text_table
-from tokenspace.formats.format import Format, Head, Reading, poured
+from tokenspace.formats.format import Head, Reading, Ways, poured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,4 @@ def _write(table: EmbeddingTable, path: Path) -> None:
     text_table.write(table, path, header=False, name="glove")
 
 
-TITLE = "GloVe text: a token and d numbers a line"
-
-FORMAT = Format("glove", TITLE, (".txt", ".glove"), _sniff, poured(_pour), _write, cached=True, pour=_pour)
+WAYS = Ways(_sniff, poured(_pour), _write, _pour)

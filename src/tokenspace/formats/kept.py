@@ -38,9 +38,6 @@ SUFFIX = ".tokenspace-cache"
 RULES = "1"
 """The version of the rules by which sources are read; a file kept under other rules is made anew."""
 
-SMALLEST = 1 << 18
-"""Bytes below which a source is not worth a second file: it is read in a millisecond or two."""
-
 SAMPLES, SAMPLE = 32, 4096
 """Pieces spread over the source, its beginning and end among them, and their bytes; digested in a millisecond."""
 
@@ -92,7 +89,7 @@ def opened(known: Format, head: Head, reading: Reading, *, folder: Path | None =
                 refused.append(f"{place.parent} has too little room left")
                 continue
             _make(known, head, reading, place, source, of)
-            table = native_file.FORMAT.read(Head.of(place), Reading())
+            table = native_file.WAYS.read(Head.of(place), Reading())
         except FileContentError:
             raise
         except (OSError, TokenspaceError) as error:
@@ -141,7 +138,7 @@ def _fresh(place: Path, source: Path, of: str, reading: Reading) -> EmbeddingTab
                 return None
             if _settled_stamp(source) == stamp != UNSTAMPED:
                 _note(place, head, recorded["cache.stamp"], stamp)
-        return native_file.FORMAT.read(head, Reading())
+        return native_file.WAYS.read(head, Reading())
     except (FileContentError, OSError):  # a damaged file is made anew
         return None
 

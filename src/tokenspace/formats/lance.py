@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokenspace.formats import arrow_columns as columns
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.extras import needed
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.replacement import replacing_folder
 
 if TYPE_CHECKING:
@@ -41,6 +41,4 @@ def _write(table: EmbeddingTable, path: Path) -> None:
         lance.write_dataset(batches, str(folder), schema=schema)
 
 
-FORMAT = Format(
-    "lance", "Lance: a folder with a column of tokens, a column of lists", (".lance",), _sniff, _read, _write, folder=True, parts="column"
-)
+WAYS = Ways(_sniff, _read, _write)

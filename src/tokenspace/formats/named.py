@@ -16,8 +16,8 @@ from tokenspace.cache import cache_folder
 from tokenspace.errors import FileContentError, HeaderError, MissingExtraError, TokenspaceError
 from tokenspace.formats import native_file
 from tokenspace.formats import rows_in_files as rows
+from tokenspace.formats.extras import needed
 from tokenspace.formats.format import Head, Reading
-from tokenspace.formats.npy import in_rows, stored_matrix
 from tokenspace.table import EmbeddingTable
 from tokenspace.vocabulary import Vocabulary
 
@@ -58,6 +58,8 @@ class NamedTable:
 
 def _read_glove(matrix_path: Path, index_path: Path) -> EmbeddingTable:
     """Read the GloVe package: a matrix in Fortran order, and a Parquet file with the words."""
+    from tokenspace.formats.npy import in_rows, stored_matrix  # noqa: PLC0415 - needed once, when the cache is made
+
     array, stored = stored_matrix(Head.of(matrix_path))
     matrix, n = in_rows(stored), array.shape[0]
     rows.check_rows(matrix_path, matrix, lambda row: {"offset": array.offset + row * array.dtype.itemsize})
@@ -69,12 +71,8 @@ def _read_glove(matrix_path: Path, index_path: Path) -> EmbeddingTable:
 
 def _parquet_words(path: Path, column: str) -> Vocabulary:
     """Return a column of strings as a vocabulary, without a Python object a word."""
-    try:
-        import pyarrow as pa  # noqa: PLC0415 - 0.3 s and 170 MB, needed once, when the cache is made
-        from pyarrow import parquet  # noqa: PLC0415
-    except ImportError as error:
-        message = f"reading {path.name} needs the package pyarrow, which is not installed"
-        raise MissingExtraError(message, hint='pip install "tokenspace[glove]"') from error
+    pa = needed("pyarrow", extra="glove", why=f"reading {path.name}")  # 0.3 s and 170 MB, needed once, when the cache is made
+    parquet = needed("pyarrow.parquet", extra="glove", why=f"reading {path.name}")
     words = parquet.read_table(path, columns=[column])[column].cast(pa.large_string()).combine_chunks()
     if isinstance(words, pa.ChunkedArray):  # before pyarrow 10 or so, for no chunk or several
         words = pa.concat_arrays(words.chunks)
@@ -119,14 +117,14 @@ def open_named(name: str) -> EmbeddingTable | None:
     cached = cache_folder() / f"{name}-{_content_key(known.package, files)}.tokenspace"
     if cached.is_file():
         try:
-            return native_file.FORMAT.read(Head.of(cached), Reading())
+            return native_file.WAYS.read(Head.of(cached), Reading())
         except (FileContentError, OSError):  # a damaged cache is made anew
             pass
     table = known.read(*files)
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         native_file.write(table, cached)
-        return native_file.FORMAT.read(Head.of(cached), Reading())
+        return native_file.WAYS.read(Head.of(cached), Reading())
     except (OSError, TokenspaceError) as error:
         warnings.warn(
             f"the cache {cached} could not be written ({error}), so {name} is converted anew each time it is opened. "

@@ -17,7 +17,7 @@ from tokenspace import progress
 from tokenspace.errors import ArgumentError, ChecksumError, DuplicateRowError, DuplicateTokenError, FileContentError, HeaderError
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats import subword_file
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.replacement import replacing
 from tokenspace.formats.safetensors_header import ITEM_SIZES, Header, read_header
 from tokenspace.rows import float_type
@@ -253,4 +253,4 @@ def verify(path: Path) -> None:
         raise FileContentError(path, error.message, offset=header.tensors["vocab.offsets"].offset, hint="make it anew") from None
 
 
-FORMAT = Format("native", "tokenspace's own: one memory-mapped safetensors file", (".tokenspace", ".safetensors"), _sniff, _read, write)
+WAYS = Ways(_sniff, _read, write)

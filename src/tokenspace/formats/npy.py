@@ -9,7 +9,7 @@ import numpy as np
 
 from tokenspace.errors import EmptyFileError, HeaderError, TableNotFoundError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.npy_header import MAGIC, Array, check_matrix, header_bytes, read_header
 from tokenspace.formats.promises import broken_promise
 from tokenspace.formats.replacement import replacing
@@ -171,4 +171,4 @@ def check_line_tokens(table: EmbeddingTable, path: Path) -> None:
         raise rows.refuse(table, path, int(long[0]), f"has more than {MAX_TOKEN:,} bytes")
 
 
-FORMAT = Format("npy", "NumPy: a matrix in .npy, its tokens one a line in a file beside it", (".npy",), _sniff, _read, _write)
+WAYS = Ways(_sniff, _read, _write)

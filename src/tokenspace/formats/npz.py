@@ -12,7 +12,7 @@ import numpy as np
 
 from tokenspace.errors import EncodingError, FileContentError, HeaderError, TruncatedFileError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.npy import check_dtype, in_rows
 from tokenspace.formats.npy_header import LONGEST, Array, check_matrix, header_bytes, read_header
 from tokenspace.formats.promises import broken_promise
@@ -159,4 +159,4 @@ def _write(table: EmbeddingTable, path: Path) -> None:
                     member.write(np.ascontiguousarray(array[start:stop]).view(np.uint8).data.cast("B"))
 
 
-FORMAT = Format("npz", "NumPy: arrays named tokens and matrix in one .npz", (".npz",), _sniff, _read, _write)
+WAYS = Ways(_sniff, _read, _write)

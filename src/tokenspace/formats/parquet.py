@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokenspace.formats import arrow_columns as columns
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.extras import needed
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.replacement import replacing
 
 if TYPE_CHECKING:
@@ -49,12 +49,4 @@ def _write(table: EmbeddingTable, path: Path) -> None:
             writer.write_batch(batch, row_group_size=step)
 
 
-FORMAT = Format(
-    "parquet",
-    "Parquet: a column of tokens, a column of lists",
-    (".parquet",),
-    lambda head: head.start.startswith(MAGIC),
-    _read,
-    _write,
-    parts="column",
-)
+WAYS = Ways(lambda head: head.start.startswith(MAGIC), _read, _write)

@@ -10,7 +10,7 @@ import numpy as np
 from tokenspace import native
 from tokenspace.errors import EmptyFileError, FileContentError, HeaderError, NumberError, RowWidthError, TableNotFoundError
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.npy import check_line_tokens, read_tokens
 from tokenspace.formats.replacement import replacing
 from tokenspace.native.reference_text import NONFINITE, NUMBER
@@ -147,6 +147,4 @@ def _write(table: EmbeddingTable, path: Path) -> None:
             beside.writelines(data[bounds[i] : bounds[i + 1]].tobytes() + b"\n" for i in range(stop - start))
 
 
-TITLE = "TensorBoard projector: numbers between tabs, and the tokens in metadata.tsv beside them"
-
-FORMAT = Format("projector", TITLE, (".tsv",), _sniff, _read, _write)
+WAYS = Ways(_sniff, _read, _write)

@@ -11,7 +11,7 @@ from tokenspace.errors import EmptyFileError, HeaderError, TableNotFoundError, U
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats import safetensors_header
 from tokenspace.formats.choice import chosen_part
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.npy import read_tokens, tokens_beside
 from tokenspace.formats.replacement import replacing
 from tokenspace.rows import float_type
@@ -106,4 +106,4 @@ def _write(table: EmbeddingTable, path: Path) -> None:
             file.write(np.ascontiguousarray(table.matrix[start:stop]).view(np.uint8).data)
 
 
-FORMAT = Format("safetensors", "safetensors of any maker: a tensor of two axes, mapped", (), _sniff, _read, _write, parts="tensor")
+WAYS = Ways(_sniff, _read, _write)

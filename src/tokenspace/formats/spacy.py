@@ -13,7 +13,7 @@ import numpy as np
 
 from tokenspace.errors import EmptyFileError, HeaderError, MissingPartError
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.murmur import murmur64
 from tokenspace.formats.npy import in_rows, stored_matrix
 from tokenspace.formats.walk import Walk
@@ -156,6 +156,4 @@ def _words(path: Path, keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDA
     return data, starts[at], lengths[at]
 
 
-FORMAT = Format(
-    "spacy", "spaCy: the vectors of a pipeline saved to disk", (), lambda head: _home(head.path) is not None, _read, None, folder=True
-)
+WAYS = Ways(lambda head: _home(head.path) is not None, _read)

@@ -14,7 +14,7 @@ from tokenspace import native, progress
 from tokenspace.engines import local
 from tokenspace.errors import EmptyFileError, FileContentError, HeaderError, TrailingBytesError, TruncatedFileError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading, poured
+from tokenspace.formats.format import Head, Reading, Ways, poured
 from tokenspace.formats.pouring import Base, Part, Pouring, sift
 from tokenspace.formats.promises import ABSURD
 from tokenspace.formats.replacement import replacing
@@ -223,6 +223,4 @@ def _check_tokens(table: EmbeddingTable, path: Path) -> None:
         raise rows.refuse(table, path, int(long[0]), f"has more than {MAX_TOKEN:,} bytes")
 
 
-TITLE = "word2vec binary: a header, then tokens and float32 numbers"
-
-FORMAT = Format("word2vec-binary", TITLE, (".bin",), _sniff, poured(_pour), _write, cached=True, pour=_pour)
+WAYS = Ways(_sniff, poured(_pour), _write, _pour)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace.errors import ArgumentError, MissingExtraError, StoreError, TokenspaceError
+from tokenspace.errors import ArgumentError, StoreError, TokenspaceError
+from tokenspace.formats.extras import needed
 from tokenspace.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -36,11 +37,7 @@ FAILURES = (OSError, RuntimeError, ValueError)
 
 @contextlib.contextmanager
 def _open(address: Address, content: Content) -> Iterator[Store]:
-    try:
-        import lancedb  # noqa: PLC0415 - only this store needs it, and it takes two seconds
-    except ImportError as error:
-        message = "LanceDB is written with the package lancedb, which is not installed"
-        raise MissingExtraError(message, hint='pip install "tokenspace[lancedb]"') from error
+    lancedb = needed("lancedb", extra="lancedb", why="filling LanceDB")  # two seconds
     if not NAME.fullmatch(content.name):
         message = f"expected a table name of 1 to 100 letters, digits, _ . and -, seen {content.name!r:.80}"
         raise ArgumentError(message, hint="name it with --into")

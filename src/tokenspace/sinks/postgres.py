@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace.errors import ArgumentError, MissingExtraError, StoreError, StoreTakenError, StoreUnreachableError, UnwritableError
+from tokenspace.errors import ArgumentError, StoreError, StoreTakenError, StoreUnreachableError, UnwritableError
 from tokenspace.formats import rows_in_files
+from tokenspace.formats.extras import needed
 from tokenspace.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -73,11 +74,7 @@ HINTS = {
 
 @contextlib.contextmanager
 def _open(address: Address, content: Content) -> Iterator[Store]:
-    try:
-        import psycopg  # noqa: PLC0415 - only this store needs it
-    except ImportError as error:
-        message = "PostgreSQL is spoken to with the package psycopg, which is not installed"
-        raise MissingExtraError(message, hint='pip install "tokenspace[postgres]"') from error
+    psycopg = needed("psycopg", extra="postgres", why="filling PostgreSQL")
     _check(address, content)
     url = f"postgresql://{address.rest}"
     try:

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from tokenspace.errors import ArgumentError, MissingExtraError, StoreError, StoreUnreachableError, TokenspaceError
+from tokenspace.errors import ArgumentError, StoreError, StoreUnreachableError, TokenspaceError
+from tokenspace.formats.extras import needed
 from tokenspace.sinks.sink import Sink
 
 if TYPE_CHECKING:
@@ -42,11 +43,7 @@ AGAIN = "run the same command again: it goes on from there"
 
 @contextlib.contextmanager
 def _open(address: Address, content: Content) -> Iterator[Store]:
-    try:
-        import qdrant_client  # noqa: PLC0415 - only this store needs it, and it takes two seconds
-    except ImportError as error:
-        message = "Qdrant is spoken to with the package qdrant-client, which is not installed"
-        raise MissingExtraError(message, hint='pip install "tokenspace[qdrant]"') from error
+    qdrant_client = needed("qdrant_client", extra="qdrant", why="filling Qdrant", package="qdrant-client")  # two seconds
     if not 0 < len(content.name) <= 255 or set(content.name) & set(FORBIDDEN) or content.name in {".", ".."}:  # noqa: PLR2004 - Qdrant's
         message = f"expected a collection name of 1 to 255 letters without {' '.join(FORBIDDEN[:-1])}, seen {content.name!r:.80}"
         raise ArgumentError(message, hint="name it with --into")

@@ -19,7 +19,7 @@ from tokenspace.errors import (
     TokenError,
     TruncatedFileError,
 )
-from tokenspace.formats.streams import zstd_module
+from tokenspace.formats.packed import zstd_module
 from tokenspace.native.words import LONGEST
 
 if TYPE_CHECKING:

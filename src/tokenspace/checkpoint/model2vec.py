@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenspace.checkpoint.model_folder import with_tokens
+from tokenspace.checkpoint.table import rows_of
 from tokenspace.errors import HeaderError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
-from tokenspace.formats.model_folder import embedding_of, with_tokens
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.replacement import replacing_folder
 from tokenspace.table import EmbeddingTable
 
@@ -43,7 +44,7 @@ def _sniff(head: Head) -> bool:
 
 
 def _read(head: Head, reading: Reading) -> EmbeddingTable:
-    found = embedding_of(head.path, EMBEDDINGS, dtypes=(*CODES.values(), "BF16", "I8"))
+    found = rows_of(head.path, tensor=EMBEDDINGS, dtypes=(*CODES.values(), "BF16", "I8"))
     matrix, mapping, factors = found.matrix, found.numbers(MAPPING, ("I64", "I32")), found.numbers(FACTORS, ("F32", "F64", "F16"))
     if mapping is not None:
         if mapping.size and not 0 <= int(mapping.min()) <= int(mapping.max()) < len(matrix):
@@ -99,4 +100,4 @@ def _tokenizer(tokens: dict[str, int], unknown: str) -> dict[str, Any]:
     return {"version": "1.0", **parts, "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"}, "model": whole}
 
 
-FORMAT = Format("model2vec", "model2vec: a folder with a tokenizer and a table", (), _sniff, _read, _write, folder=True)
+WAYS = Ways(_sniff, _read, _write)

@@ -1,8 +1,4 @@
-"""Model folders of Hugging Face and sentence-transformers: the input embedding, mapped, and the tokenizer's tokens.
-
-What such a folder holds is known one storey up, by `tokenspace.checkpoint`, which extends it too. It is called from here, by name and
-only once a folder is met: the one import that goes against the order of the package, and written down as such.
-"""
+"""Model folders of Hugging Face and sentence-transformers as a format: the input embedding, mapped, and the tokens."""
 
 from __future__ import annotations
 
@@ -10,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenspace.checkpoint.table import rows_of
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.format import Format, Head, Reading
+from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.npy import read_tokens
 from tokenspace.table import EmbeddingTable
 
@@ -40,16 +37,9 @@ def _sniff(head: Head) -> bool:
 
 
 def _read(head: Head, reading: Reading) -> EmbeddingTable:
-    found = embedding_of(head.path, reading.part)
+    found = rows_of(head.path, tensor=reading.part)
     vocabulary, matrix = with_tokens(head.path, found, found.matrix, reading)
     return EmbeddingTable.mapped(vocabulary, rows.as_type(head.path, matrix, reading.dtype, lambda _row: {}), source=str(head.path))
-
-
-def embedding_of(folder: Path, tensor: str | None, **options: Any) -> Rows:
-    """Find the input embedding of a model folder; as `tokenspace.checkpoint.table.rows_of`."""
-    from tokenspace.checkpoint.table import rows_of  # noqa: PLC0415 - against the order of the package; see above
-
-    return rows_of(folder, tensor=tensor, **options)
 
 
 def with_tokens(path: Path, found: Rows, matrix: NDArray[Any], reading: Reading) -> tuple[Vocabulary, NDArray[Any]]:
@@ -67,13 +57,4 @@ def with_tokens(path: Path, found: Rows, matrix: NDArray[Any], reading: Reading)
     return vocabulary, matrix[: len(ids)] if int(ids[-1]) == len(ids) - 1 else np.asarray(matrix)[ids]
 
 
-FORMAT = Format(
-    "model-folder",
-    "a model folder of Hugging Face or sentence-transformers: its input embedding",
-    (),
-    _sniff,
-    _read,
-    None,
-    folder=True,
-    parts="tensor",
-)
+WAYS = Ways(_sniff, _read)
