@@ -456,6 +456,15 @@ def test_an_index_that_leads_out_of_its_folder(shard: str, tmp_path: Path) -> No
     check(errors.OutsideFolderError, "folder", folder)
 
 
+def test_a_shard_that_is_a_link_to_itself(tmp_path: Path) -> None:
+    folder = model(tmp_path / "x")
+    (folder / "model.safetensors").unlink()
+    (folder / "one.safetensors").symlink_to("one.safetensors")
+    index = {"weight_map": {"embeddings.word_embeddings.weight": "one.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    check(errors.ModelFolderError, "one.safetensors", folder)
+
+
 def test_a_model2vec_folder_that_lies(tmp_path: Path) -> None:
     def folder(name: str, **tensors: np.ndarray[Any, Any]) -> Path:
         made = model(tmp_path / name, embeddings=np.ones((2, 2), np.float32))

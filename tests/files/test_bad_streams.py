@@ -12,6 +12,7 @@ import lzma
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -63,6 +64,66 @@ def test_a_packed_table_is_the_table(packing: str, tmp_path: Path) -> None:
     assert table.vocabulary == plain.vocabulary
     assert table.matrix.tobytes() == plain.matrix.tobytes()
     assert ts.open(tmp_path / "table.any", format="glove", limit=3).n == 3
+
+
+ROWS = b"of 0.5 1.5\nBZh 2.5 3.5\n"
+
+
+def stored() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.txt", ROWS)
+    return file.getvalue()
+
+
+AS_IT_IS = {"zip": stored(), "gzip": gzip.compress(ROWS, 0), "bzip2": bz2.compress(ROWS), "plain": ROWS, "token": b"BZh9 1 2\n" + ROWS}
+if zstd:
+    skipped = (0x184D2A5E).to_bytes(4, "little") + (5).to_bytes(4, "little") + b"x 1 2"
+    AS_IT_IS["zstd"] = zstd.compress(ROWS)
+    AS_IT_IS["zstd with frames to be skipped"] = skipped + zstd.compress(ROWS) + skipped
+
+
+@pytest.mark.parametrize("how", AS_IT_IS)
+def test_rows_that_a_packed_file_holds_as_they_are_are_not_taken_for_its_own(how: str, tmp_path: Path) -> None:
+    assert list(ts.open(written(tmp_path, AS_IT_IS[how])))[-2:] == ["of", "BZh"]
+
+
+def test_a_member_may_begin_wherever_a_piece_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, b"".join(gzip.compress(b"w%d 0.5 1.5\n" % i) for i in range(12)))
+    for piece in range(18, 60):
+        monkeypatch.setattr(packed, "PIECE", piece)
+        assert ts.open(path, format="glove").n == 12
+
+
+def test_an_archive_with_a_password_says_so(tmp_path: Path) -> None:
+    content = bytearray(stored())
+    content[6] |= 1
+    content[content.index(b"PK\1\2") + 8] |= 1
+    with pytest.raises(errors.CompressionError, match="password"):
+        ts.open(written(tmp_path, bytes(content)))
+
+
+def test_a_small_npz_does_not_fill_the_memory(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in {"tokens": np.array(["a", "b"]), "matrix": np.zeros((2, 1 << 24), np.float32)}.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, array)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(errors.CompressionError, match="over 100 times"):
+        ts.open(tmp_path / "t.npz")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # kB
+
+
+def test_a_socket_is_no_file(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(os.path.relpath(tmp_path / "s"))  # the address of a socket is 108 bytes long at the most
+        with pytest.raises(errors.UnknownFormatError, match="socket"):
+            ts.open(tmp_path / "s")
+
+
+def test_lines_that_end_with_carriage_returns_alone_are_named(tmp_path: Path) -> None:
+    with pytest.raises(errors.RowWidthError, match="carriage returns"):
+        ts.open(written(tmp_path, b"a 1 2\rb 3 4\rc 5 6\r"))
 
 
 @pytest.mark.parametrize("packing", [name for name in PACKED if name != "zip"])

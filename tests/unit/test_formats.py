@@ -6,6 +6,8 @@ import io
 import os
 import stat
 import struct
+import subprocess
+import sys
 import threading
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +49,19 @@ def test_the_ending_chooses_what_is_written_and_the_content_what_is_read(suffix:
     formats.verify(path)
     if suffix != ".npy":
         assert same(ts.open(path.rename(tmp_path / "table.doc")))
+
+
+@pytest.mark.parametrize("known", formats.FORMATS, ids=lambda known: known.name)
+def test_what_is_said_of_a_format_is_what_its_module_does(known: formats.Format) -> None:
+    assert (known.ways.write is not None, known.ways.pour is not None) == (known.writes, known.pours)
+
+
+def test_opening_a_native_file_imports_no_other_format(tmp_path: Path) -> None:
+    ts.save(ts.EmbeddingTable(["king"], [[2, 1]]), tmp_path / "x.tokenspace")
+    code = f"import sys, tokenspace; tokenspace.open({str(tmp_path / 'x.tokenspace')!r}); print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+    others = {known.module for known in formats.FORMATS if known.name != "native"}
+    assert not loaded & {*others, "tokenspace.formats.packed", "tokenspace.formats.kept", "zipfile", "lzma"}
 
 
 @pytest.mark.parametrize("known", WRITTEN, ids=lambda known: known.name)

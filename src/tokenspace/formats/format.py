@@ -71,7 +71,7 @@ class Head:
         EmptyFileError
             If it holds no byte.
         UnknownFormatError
-            If it is a pipe or a device, which can be neither mapped nor read twice.
+            If it is a pipe or a device, which can be neither mapped nor read twice, or a socket, which cannot be opened.
         """
         try:
             mode = path.stat().st_mode
@@ -80,10 +80,10 @@ class Head:
             raise TableNotFoundError(message) from None
         if folders and stat.S_ISDIR(mode):
             return cls(path, 0, b"", folder=True)
-        if pipes and (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)):
+        if pipes and (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
             return cls.of_pipe(path, path.open("rb", buffering=0))
         if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+            kind = "a folder" if stat.S_ISDIR(mode) else "a socket" if stat.S_ISSOCK(mode) else "a pipe or a device"
             raise UnknownFormatError(path, f"expected a file, seen {kind}", hint="write its content into a file first")
         with path.open("rb") as file:
             start = file.read(LOOK)

@@ -10,11 +10,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace.errors import EncodingError, FileContentError, HeaderError, TruncatedFileError, UnwritableError
+from tokenspace.errors import CompressionError, EncodingError, FileContentError, HeaderError, TruncatedFileError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.npy import check_dtype, in_rows
 from tokenspace.formats.npy_header import LONGEST, Array, check_matrix, header_bytes, read_header
+from tokenspace.formats.packed import RATIO, SLACK
 from tokenspace.formats.promises import broken_promise
 from tokenspace.formats.replacement import replacing
 from tokenspace.table import EmbeddingTable
@@ -90,6 +91,9 @@ def _array(head: Head, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipI
         seen = ", ".join(sorted(members)[:8])
         raise HeaderError(head.path, f"expected one array named {' or '.join(names)}, seen {seen or 'none'}")
     info = members[there[0]]
+    if info.file_size > max(SLACK, RATIO * info.compress_size):
+        problem = f"{info.filename}: {info.compress_size:,} packed bytes unpack to {info.file_size:,}, over {RATIO} times as many"
+        raise CompressionError(head.path, problem, offset=info.header_offset, hint="if that is meant, save it unpacked: numpy.savez")
     with archive.open(info) as member:
         start = member.read(LONGEST)
         array = read_header(head.path, start, name=info.filename)

@@ -14,7 +14,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenspace.errors import CompressionError, FileContentError, MissingExtraError, TruncatedFileError
-from tokenspace.formats.streams import PACKINGS
+from tokenspace.formats.streams import LONGEST_SIGN, PACKINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,8 +166,9 @@ class Unpacked:
         left = left or self._packed()
         while left and not left.strip(b"\0"):
             left = self._packed()
-        magic = PACKINGS[self.packing]
-        if left and not left.startswith(magic):
+        while left and len(left) < LONGEST_SIGN and (more := self._packed()):  # a sign that is cut by the end of a piece
+            left += more
+        if left and not PACKINGS[self.packing].match(left):
             at = self.taken - len(left)
             raise CompressionError(self.path, f"expected the end of the {self.packing} data, seen {left[:16]!r}", offset=at)
         self.member, self.left = (self.make(), left) if left else (None, b"")
@@ -250,4 +251,8 @@ def open_member(path: Path, name: str = "") -> Member:
         seen = ", ".join(f"{info.filename!r:.60}" for info in files[:8]) or "none"
         problem = f"expected {f'one file {name!r:.60}' if name else 'one file'} in the archive, seen {seen}"
         raise CompressionError(path, problem, hint=f"name one: {path}/{files[0].filename}" if files else "")
+    if wanted[0].flag_bits & 1:
+        archive.close()
+        problem = f"expected a file that can be read, seen {wanted[0].filename!r:.60} encrypted"
+        raise CompressionError(path, problem, offset=wanted[0].header_offset, hint="unpack it with its password first")
     return Member(path, archive, wanted[0])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tokenspace.errors import ArgumentError, FileContentError, TableNotFoundError, UnknownFormatError
 from tokenspace.formats import lookalikes
 from tokenspace.formats.format import Format, Head
+from tokenspace.formats.streams import packing_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,7 +76,9 @@ def _streamed(formats: Formats) -> str:
 
 
 def _by_content(formats: Formats, head: Head) -> Format | None:
-    return next((known for known in formats if not known.folder and known.sniff(head)), None)
+    packed = packing_of(head.start) != ""  # what is packed may be stored as it is, and look like rows; a sign of its own tells more
+    asked = (known for known in formats if not known.folder and (known.begins or not packed))
+    return next((known for known in asked if known.sniff(head)), None)
 
 
 def _unknown(formats: Formats, head: Head, member: str) -> UnknownFormatError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -10,8 +11,17 @@ if TYPE_CHECKING:
 LOOKED_AT = 1 << 16
 """Bytes of a stream that can be looked at before it is read."""
 
-PACKINGS = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ\0", "zstd": b"\x28\xb5\x2f\xfd", "zip": b"PK\x03\x04"}
+PACKINGS = {
+    "gzip": re.compile(rb"\x1f\x8b\x08"),
+    "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),  # the first block's mark as well: a token may begin with BZh
+    "xz": re.compile(rb"\xfd7zXZ\x00"),
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),  # the latter begins a frame to be skipped
+    "zip": re.compile(rb"PK(?:\x03\x04|\x05\x06)"),  # the latter is an archive of nothing
+}
 """How the files begin that hold others packed."""
+
+LONGEST_SIGN = 10
+"""Bytes that the longest of these takes."""
 
 
 class Stream(Protocol):
@@ -114,4 +124,4 @@ def part_size(stream: Stream, size: int) -> int:
 
 def packing_of(start: bytes) -> str:
     """Return what packed a file that begins so; empty if nothing did."""
-    return next((name for name, magic in PACKINGS.items() if start.startswith(magic)), "")
+    return next((name for name, sign in PACKINGS.items() if sign.match(start)), "")

@@ -12,6 +12,8 @@ from tokenspace.native.reference_text import MAX_TOKEN, NUMBER, is_number
 if TYPE_CHECKING:
     from pathlib import Path
 
+SURPLUS = "a token with spaces is fine, but none of its later words may be a number"
+RETURNS = "lines end with a line feed, and this one holds carriage returns: do they end the lines? tr '\\r' '\\n' < old > new mends that"
 SPACES = "a row is a token and its numbers, separated by single spaces"
 
 
@@ -49,7 +51,7 @@ def fault(path: Path, line: bytes, d: int, *, row: int, number: int, offset: int
         return _not_a_number(path, fields, len(fields) - d + words[0], words[0], place)
     if any(map(is_number, fields[1:-d])):
         problem = f"expected {d} numbers after the token, seen {ending} in {_shown(text)}"
-        return RowWidthError(path, problem, **place, hint="a token with spaces is fine, but none of its later words may be a number")
+        return RowWidthError(path, problem, **place, hint=RETURNS if b"\r" in text else SURPLUS)
     if len(token) > MAX_TOKEN:
         problem = f"expected a token of at most {MAX_TOKEN:,} bytes, seen {len(token):,}"
         return FileContentError(path, problem, **place, hint="is a line break missing?")

@@ -187,7 +187,7 @@ def checked_path(root: Path, name: str) -> Path:
     try:
         path.is_file()
         real, border = path.resolve(), root.resolve()
-    except (OSError, ValueError) as error:  # too long, half a surrogate, a circle of links
+    except (OSError, RuntimeError, ValueError) as error:  # too long; a circle of links, to Python before 3.13; half a surrogate
         reason = getattr(error, "strerror", None) or error
         raise ModelFolderError(root, f"expected the name of a file, seen {name!r:.80}: {reason!s:.80}") from None
     blobs = border.parent.parent / "blobs"  # a download cache: snapshots/<revision>/name -> ../../blobs/<digest>
