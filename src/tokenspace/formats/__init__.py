@@ -203,8 +203,8 @@ def _found(x: str | os.PathLike[str], name: str | None) -> tuple[Format, Head]:
 
 def _opened(known: Format, head: Head, reading: Reading, cache: bool | Path) -> EmbeddingTable:  # noqa: FBT001 - or a path
     """Read a table, or map what was kept of it."""
-    if reading.mended is not None and known.pour is None:
-        names = ", ".join(known.name for known in FORMATS if known.pour is not None)
+    if reading.mended is not None and not known.pours:
+        names = ", ".join(known.name for known in FORMATS if known.pours)
         message = f"repair is for tables that are read row by row ({names}); {head.path} is {known.name}"
         raise ArgumentError(message)
     if reading.part is not None and not known.parts:
@@ -219,7 +219,7 @@ def _opened(known: Format, head: Head, reading: Reading, cache: bool | Path) -> 
         if table is not None:
             return selected(table, reading.limit, reading.only)
     table = known.read(head, reading)
-    return table if known.pour is not None else selected(table, reading.limit, reading.only)
+    return table if known.pours else selected(table, reading.limit, reading.only)
 
 
 def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | None = None) -> None:  # noqa: A002

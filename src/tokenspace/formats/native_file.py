@@ -19,7 +19,7 @@ from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats import subword_file
 from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.replacement import replacing
-from tokenspace.formats.safetensors_header import ITEM_SIZES, Header, read_header
+from tokenspace.formats.safetensors_header import ITEM_SIZES, NAMES, TYPES, Header, read_header
 from tokenspace.rows import float_type
 from tokenspace.table import EmbeddingTable
 from tokenspace.vocabulary import Vocabulary
@@ -43,8 +43,6 @@ ALIGNMENT = 64
 LONGEST_HEADER = 1 << 20
 """Ours has 4 kB; a longer one is refused before it is parsed."""
 
-TYPES = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}
-NAMES = {name: code for code, name in TYPES.items()}
 PARTS = {"vocab.offsets": ("I64", "<i8"), "vocab.index": ("U32", "<u4"), "vocab.bytes": ("U8", "u1")}
 
 

@@ -54,7 +54,7 @@ def recognised(formats: Formats, head: Head, name: str | None, member: str = "")
     if name is not None and named(formats, name).folder:
         raise UnknownFormatError(head.path, f"expected a folder, as {name} is one; seen a file")
     known = _by_content(formats, head) if name is None and not member else None
-    if name is not None and not member and (named(formats, name).pour is None or not head.unpacked()):
+    if name is not None and not member and (not named(formats, name).pours or not head.unpacked()):
         known = named(formats, name)
     if known is None:
         inner = head.unpacked(member)
@@ -64,7 +64,7 @@ def recognised(formats: Formats, head: Head, name: str | None, member: str = "")
         known = _by_content(formats, head) if name is None else named(formats, name)
         if known is None:
             raise _unknown(formats, head, "")
-    if known.pour is None and (head.stream is not None or head.packing):
+    if not known.pours and (head.stream is not None or head.packing):
         where = f"in {head.packing} data" if head.packing else "in a pipe"
         problem = f"expected a table that is read row by row, {_streamed(formats)}; seen {known.title!r} {where}"
         raise UnknownFormatError(head.path, problem, hint="unpack it, or write it into a file, first")
@@ -72,7 +72,7 @@ def recognised(formats: Formats, head: Head, name: str | None, member: str = "")
 
 
 def _streamed(formats: Formats) -> str:
-    return ", ".join(known.name for known in formats if known.pour is not None)
+    return ", ".join(known.name for known in formats if known.pours)
 
 
 def _by_content(formats: Formats, head: Head) -> Format | None:
@@ -113,10 +113,10 @@ def writer(formats: Formats, path: Path, name: str | None) -> tuple[Format, Call
     ArgumentError
         If there is none, or it is read only.
     """
-    writable = [known for known in formats if known.write is not None]
+    writable = [known for known in formats if known.writes]
     for known in writable if name is None else [named(formats, name)]:
-        if known.write is not None and (name is not None or path.suffix.lower() in known.suffixes):
-            return known, known.write
+        if (name is not None or path.suffix.lower() in known.suffixes) and (write := known.write) is not None:
+            return known, write
     names = ", ".join(known.name for known in writable)
     if name is not None:
         message = f"the format {name} is read, not written; written are {names}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 import stat
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -44,7 +42,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """
     target = Path(os.path.realpath(path))
     mode = _replaceable_mode(target)
-    beside = target.with_name(f".{target.name[:80]}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    beside = target.with_name(f".{target.name[:80]}.{os.getpid()}-{os.urandom(4).hex()}.new")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(beside, flags, 0o666)
@@ -102,11 +100,13 @@ def replacing_folder(path: Path, *, ours: Callable[[Path], bool]) -> Iterator[Pa
     ArgumentError
         If something else is there.
     """
+    import shutil  # noqa: PLC0415 - it brings every packing there is, 6 ms, and only folders need it
+
     target = Path(os.path.realpath(path))
     if target.exists() and not (target.is_dir() and (ours(target) or not any(target.iterdir()))):
         message = f"a table is written into a folder of its own; {target} is there and holds something else"
         raise ArgumentError(message, hint="name a folder that is not there")
-    name = f".{target.name[:80]}.{os.getpid()}-{secrets.token_hex(4)}"
+    name = f".{target.name[:80]}.{os.getpid()}-{os.urandom(4).hex()}"
     beside, old = target.with_name(f"{name}.new"), target.with_name(f"{name}.old")
     try:
         beside.mkdir()

@@ -14,6 +14,7 @@ from tokenspace.formats.choice import chosen_part
 from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.npy import read_tokens, tokens_beside
 from tokenspace.formats.replacement import replacing
+from tokenspace.formats.safetensors_header import NAMES, TYPES
 from tokenspace.rows import float_type
 from tokenspace.table import EmbeddingTable
 
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
     from tokenspace.formats.safetensors_header import Header, Tensor
     from tokenspace.vocabulary import Vocabulary
-
-TYPES = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}
-"""Element types that rows may have, by the format's names and by NumPy's."""
-
-NAMES = {name: code for code, name in TYPES.items()}
 
 KEY = "tokens"
 """The entry of the metadata that holds the tokens as a JSON list of strings; the format's metadata are strings only."""

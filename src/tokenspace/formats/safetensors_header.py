@@ -21,6 +21,11 @@ ITEM_SIZES |= {"U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1}
 ITEM_SIZES |= {"F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "C64": 8}
 """Bytes an element takes, by the format's own names of types."""
 
+TYPES = {"F32": "float32", "F64": "float64", "F16": "float16", "BF16": "bfloat16"}
+"""Element types that rows may have, by the format's names and by NumPy's."""
+
+NAMES = {name: code for code, name in TYPES.items()}
+
 LONGEST = 100_000_000
 """Bytes a header may have; the safetensors package's own limit."""
 

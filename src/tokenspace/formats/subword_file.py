@@ -17,8 +17,7 @@ from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.codes import matrix_digest
 from tokenspace.formats.format import Head
 from tokenspace.formats.replacement import replacing
-from tokenspace.formats.safetensors import NAMES, TYPES
-from tokenspace.formats.safetensors_header import read_header
+from tokenspace.formats.safetensors_header import NAMES, TYPES, read_header
 from tokenspace.rows import float_type
 from tokenspace.subwords import Subwords, SubwordTable
 
