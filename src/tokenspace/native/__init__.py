@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from tokenspace.native import door
 from tokenspace.native.door import kernel, levels
+from tokenspace.native.json_text import JsonItems, json_items, json_skip
+from tokenspace.native.reference_json import MERGED, NUMBERED, SCORED
 from tokenspace.native.screens import (
     CodedQueries,
     CodedRows,
@@ -28,8 +30,12 @@ from tokenspace.native.words import WordCounts, renumber, word_pieces
 
 __all__ = [
     "LEVEL",
+    "MERGED",
+    "NUMBERED",
+    "SCORED",
     "CodedQueries",
     "CodedRows",
+    "JsonItems",
     "Kept",
     "Nearest",
     "RowTerms",
@@ -43,6 +49,8 @@ __all__ = [
     "fuses",
     "gather",
     "hash_tokens",
+    "json_items",
+    "json_skip",
     "kernel",
     "levels",
     "new_panels",

@@ -123,6 +123,8 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "text_write": (SIZE, Array("float32", strided=True), SIZE, SIZE, BYTES, IDS, SIZE, SIZE, NEW_BYTES, SIZE, NEW_IDS),
     "word2vec_rows": (SIZE, BYTES, SIZE, SIZE, SIZE, SIZE, NEW_IDS, NEW_IDS, NEW_IDS),
     "word2vec_copy": (SIZE, BYTES, IDS, IDS, SIZE, SIZE, SIZE, Array("float32", writeable=True)),
+    "json_skip": (SIZE, BYTES, SIZE, SIZE, SIZE, NEW_IDS),
+    "json_items": (SIZE, BYTES, SIZE, SIZE, FLAG, SIZE, SIZE, NEW_BYTES, NEW_IDS, NEW_BYTES, NEW_FLOATS, NEW_IDS, NEW_IDS),
     "gather": (None, BYTES, IDS, IDS, SIZE, NEW_BYTES),
     "count_lines": (SIZE, BYTES, SIZE, SIZE),
     "word_counts": (SIZE, INTS, SIZE, SIZE, NEW_IDS),

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 
+from tokenspace import native
 from tokenspace.checkpoint.streams.pieces import Stretch
 from tokenspace.errors import FileContentError, HeaderError, TokenizerMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from tokenspace.checkpoint.streams.pieces import Piece
 
@@ -29,19 +32,13 @@ Text: TypeAlias = Union[bytes, mmap.mmap]  # noqa: UP007 - evaluated when the mo
 
 STRING = rb'"(?:[^"\\]++|\\.)*+"'
 SPACE = re.compile(rb"[ \t\r\n]*+")
-LEAF = rb"\[(?:[^\"\[\]{}]++|" + STRING + rb")*+\]"
-PLAIN = re.compile(rb"(?:[^\"\[\]{}]++|" + STRING + rb"|" + LEAF + rb"){0,16384}+", re.DOTALL)
-"""Everything up to the next bracket that holds brackets, some 200 kB at a time; possessive, so that nothing is tried twice."""
-
 SCALAR = re.compile(rb"(?:" + STRING + rb"|[-+0-9.eE]++|true|false|null)", re.DOTALL)
 KEY = re.compile(rb"(" + STRING + rb")[ \t\r\n]*+:[ \t\r\n]*+", re.DOTALL)
-BLANK = rb"[ \t\r\n]*+"
-ONE_ENTRY = BLANK + rb"(" + STRING + rb")" + BLANK + rb":" + BLANK + rb"(\d{1,12}+)" + BLANK + rb"(?:,|(?=}))"
-ONE_SCORED = BLANK + rb"\[" + BLANK + rb"(" + STRING + rb")" + BLANK + rb",[^\"\[\]{}]++\]" + BLANK + rb"(?:,|(?=\]))"
-MANY = rb"(?:%b){1,4096}+"
-ENTRY, ENTRIES = re.compile(ONE_ENTRY, re.DOTALL), re.compile(MANY % ONE_ENTRY, re.DOTALL)
-SCORED, MANY_SCORED = re.compile(ONE_SCORED, re.DOTALL), re.compile(MANY % ONE_SCORED, re.DOTALL)
-"""A token and its id, or its score, and up to 4,096 of them: the loop over tokens is the regular expression's, not Python's."""
+STEP = 1 << 20
+"""Bytes of a value that are gone through before they are given back."""
+
+NUMBERED, SCORED, MERGED = native.NUMBERED, native.SCORED, native.MERGED
+"""Forms of the model's lists: ``"token": 12``, ``["token", -3.25]``, and merges."""
 
 ORDER = ("id", "content", "single_word", "lstrip", "rstrip", "normalized", "special")
 """The fields of an added token, in the order in which the tokenizers library writes them."""
@@ -147,7 +144,7 @@ def read(path: Path, wanted: set[str]) -> TokenizerJson:
 
     Notes
     -----
-    O(bytes); 256,000 tokens in about 0.2 s.
+    O(bytes); 256,000 tokens with their merges, 21 MB, in about 0.06 CPU seconds.
     """
     with mapped(path) as text:
         return _read(path, text, wanted)
@@ -209,8 +206,8 @@ def identified(path: Path) -> dict[int, str]:
     try:
         with mapped(path) as text:
             top = members(text, blank(text, 0), "model")
-            for quoted, numbers in entries(text, top["model.vocab"]):
-                fresh = dict(zip(numbers, map(decoded, quoted), strict=True))
+            for some, numbers in entries(text, top["model.vocab"]):
+                fresh = dict(zip(numbers.tolist(), some.strings(), strict=True))
                 if len(fresh) < len(numbers) or not names.keys().isdisjoint(fresh):
                     raise TokenizerMismatchError(path, "two tokens of the model have one id", hint="one of the two has no row of its own")
                 names |= fresh
@@ -257,52 +254,87 @@ def skip(text: Text, at: int) -> int:
         if scalar is None:
             raise ValueError(_seen(text, at, "a value"))
         return scalar.end()
-    depth, at = 1, at + 1
-    while depth:
-        end = PLAIN.match(text, at).end()  # type: ignore[union-attr]
-        bracket = text[end : end + 1]
-        if bracket in {b"{", b"["}:
-            depth, end = depth + 1, end + 1
-        elif bracket in {b"}", b"]"}:
-            depth, end = depth - 1, end + 1
-        if end == at:
-            raise ValueError(_seen(text, at, "a closing bracket"))
+    depth = 0
+    while True:
+        end, depth = native.json_skip(np.frombuffer(text, dtype=np.uint8), at, min(at + STEP, len(text)), depth)
+        if end < 0 or (depth and end == len(text)):
+            raise ValueError(_seen(text, at, "a value with an end"))
         give_back(text, at, end)
+        if not depth:
+            return end
         at = end
-    return at
 
 
-def entries(text: Text, span: tuple[int, int]) -> Iterator[tuple[list[bytes], list[int]]]:
-    """Yield the tokens of the model's vocabulary, quoted as in the file, with their ids: some thousand at a time."""
-    begin, end = span
-    scored = text[begin : begin + 1] == b"["
-    many = MANY_SCORED if scored else ENTRIES
-    at, number = begin + 1, 0  # below, one byte more: the last token looks ahead for the closing bracket
-    while found := many.match(text, at, end):
-        if scored:
-            quoted = SCORED.findall(text, at, found.end() + 1)
-            yield quoted, list(range(number, number + len(quoted)))
-        else:
-            pairs = ENTRY.findall(text, at, found.end() + 1)
-            quoted = [pair[0] for pair in pairs]
-            yield quoted, [int(pair[1]) for pair in pairs]
-        number += len(quoted)
-        give_back(text, at, found.end())
-        at = found.end()
+def items(text: Text, span: tuple[int, int], form: int) -> Iterator[native.JsonItems]:
+    """Yield the items of a list of the model, some thousand at a time.
+
+    Raises
+    ------
+    ValueError
+        Where one is not of the form.
+    """
+    at, end = span[0] + 1, span[1]
+    while True:
+        some, after = native.json_items(np.frombuffer(text, dtype=np.uint8), at, end, form)
+        if not len(some.values):
+            break
+        yield some
+        give_back(text, at, after)
+        at = after
     if blank(text, at) != end - 1:
-        raise ValueError(_seen(text, at, "a token and its id"))
+        raise ValueError(_seen(text, at, EXPECTED[form]))
+
+
+EXPECTED = {NUMBERED: "a token and its id", SCORED: "a token and its score", MERGED: "a merge of two tokens"}
+
+
+def entries(text: Text, span: tuple[int, int]) -> Iterator[tuple[native.JsonItems, NDArray[np.int64]]]:
+    """Yield the tokens of the model's vocabulary with their ids: some thousand at a time. Raises as `items`."""
+    scored, number = text[span[0] : span[0] + 1] == b"[", 0
+    for some in items(text, span, SCORED if scored else NUMBERED):
+        count = len(some.values)
+        yield some, np.arange(number, number + count) if scored else some.values.astype(np.int64)
+        number += count
+
+
+class Sought:
+    """Tokens to be found among many.
+
+    Parameters
+    ----------
+    tokens : iterable of str
+
+    Attributes
+    ----------
+    tokens : list of str
+        Each once.
+    """
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        self.tokens = list(dict.fromkeys(tokens))
+        self._places = {token: place for place, token in enumerate(self.tokens)}
+        raw = [token.encode(errors="surrogatepass") for token in self.tokens]
+        self._data = np.frombuffer(b"".join(raw), dtype=np.uint8)
+        self._offsets = np.cumsum([0, *map(len, raw)], dtype=np.int64)
+        self._slots = np.zeros(1 << (2 * len(raw) + 1).bit_length(), dtype=np.uint32)
+        native.hash_tokens(self._data, self._offsets, self._slots)
+
+    def places(self, some: native.JsonItems) -> NDArray[np.int64]:
+        """Return for each string which of the tokens it is, -1 where it is none."""
+        found = native.find_tokens(self._data, self._offsets, self._slots, some.data, some.offsets)
+        for place in np.flatnonzero(some.escaped).tolist():
+            found[place] = self._places.get(some.string(place), -1)
+        return found
 
 
 def _scan(path: Path, text: Text, top: dict[str, tuple[int, int]], wanted: set[str]) -> tuple[int, int, dict[str, int]]:
     """Return how many tokens the model has, their largest id, and the ids of those wanted."""
     known: dict[str, int] = {}
-    plain = {f'"{token}"'.encode(errors="surrogatepass"): token for token in wanted}
-    ids = array("q")
-    for quoted, numbers in entries(text, top["model.vocab"]):
-        ids.extend(numbers)
-        if not plain.keys().isdisjoint(quoted):
-            known |= {plain[raw]: number for raw, number in zip(quoted, numbers, strict=True) if raw in plain}
-        known |= {token: numbers[at] for at, raw in enumerate(quoted) if b"\\" in raw and (token := decoded(raw)) in wanted}
+    sought, ids = Sought(wanted), array("q")
+    for some, numbers in entries(text, top["model.vocab"]):
+        ids.frombytes(numbers.tobytes())
+        places = sought.places(some)
+        known |= {sought.tokens[places[at]]: int(numbers[at]) for at in np.flatnonzero(places >= 0).tolist()}
     taken = np.frombuffer(ids, dtype=np.int64) if ids else np.empty(0, dtype=np.int64)
     largest = int(taken.max(initial=-1))
     if largest < 2 * len(ids):  # else there are holes, which the caller sees
@@ -328,14 +360,6 @@ def _follow(path: Path, added: list[dict[str, Any]], size: int, known: dict[str,
 
 def _is_added(entry: object) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("content"), str) and type(entry.get("id")) is int
-
-
-def decoded(raw: bytes) -> str:
-    """Return the token that stands quoted in the file."""
-    if b"\\" in raw:
-        token: str = json.loads(raw)
-        return token
-    return raw[1:-1].decode()
 
 
 def blank(text: Text, at: int) -> int:
