@@ -121,7 +121,8 @@ class Donor:
 
 def start_at_neighbours(request: Request) -> NDArray[np.float64]:
     """Return each token's nearest shared tokens' rows, weighted by the sparsemax of their cosines in the donor."""
-    donor, known, rows = _opened(request)
+    donor, known = _opened(request)
+    rows: dict[int, NDArray[np.float64]] = {}
     step = max(1, 2 * BLOCK // len(donor.shared))
     for start in range(0, len(known), step):
         places = known[start : start + step]
@@ -129,18 +130,19 @@ def start_at_neighbours(request: Request) -> NDArray[np.float64]:
         cosines = np.empty((len(places), len(donor.shared)))
         for part, block in donor.shared_blocks():
             cosines[:, part] = pairwise(new, block, measure="cosine", dtype=np.float64, threads=1)
-        for place, line in zip(places, cosines, strict=True):
+        for place, line in zip(places.tolist(), cosines, strict=True):
             defined = np.flatnonzero(~np.isnan(line))  # a zero row has no cosine
             if defined.size:
                 weights = sparsemax(line[defined])
                 used = np.flatnonzero(weights)
                 rows[place] = weights[used] @ request.matrix[donor.shared[defined[used], 0]].astype(np.float64)
-    return rows
+    return _others_at_mean(request, rows)
 
 
 def start_by_omp(request: Request) -> NDArray[np.float64]:
     """Return each token's sparse sum of shared tokens' rows, found by orthogonal matching pursuit in the donor."""
-    donor, known, rows = _opened(request)
+    donor, known = _opened(request)
+    rows: dict[int, NDArray[np.float64]] = {}
     d = donor.matrix.shape[1]
     terms = request.terms if request.terms is not None else min(TERMS, max(1, d // 4))
     if terms < 1:
@@ -152,11 +154,11 @@ def start_by_omp(request: Request) -> NDArray[np.float64]:
     for start in range(0, len(known), step):
         places = known[start : start + step]
         chosen, factors = _pursued(donor, donor.matrix[donor.new[places]].astype(np.float64), lengths, terms)
-        for place, ids, line in zip(places, chosen, factors, strict=True):
+        for place, ids, line in zip(places.tolist(), chosen, factors, strict=True):
             used = ids >= 0
             if used.any():
                 rows[place] = line[used] @ request.matrix[donor.shared[ids[used], 0]].astype(np.float64)
-    return rows
+    return _others_at_mean(request, rows)
 
 
 def sparsemax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -187,8 +189,8 @@ def sparsemax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(scores - sums[last] / counts[last], 0)
 
 
-def _opened(request: Request) -> tuple[Donor, NDArray[np.int64], NDArray[np.float64]]:
-    """Check the donor; return it, the new tokens it has a row for, and m rows that are the mean of all."""
+def _opened(request: Request) -> tuple[Donor, NDArray[np.int64]]:
+    """Check the donor; return it, and the new tokens it has a row for."""
     donor = request.donor
     if donor is None:
         message = f"init={request.init!r} needs donor: another table's rows for the new tokens"
@@ -199,7 +201,13 @@ def _opened(request: Request) -> tuple[Donor, NDArray[np.int64], NDArray[np.floa
     checked_rows(donor.shared[:, 0], len(request.matrix))
     known = np.flatnonzero(donor.new >= 0)
     check_finite(donor.matrix[donor.new[known]], "the donor's matrix")
-    return donor, known, np.tile(mean_row(request.matrix), (request.m, 1))
+    return donor, known
+
+
+def _others_at_mean(request: Request, rows: dict[int, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return m rows: the mean of all where there is none; the whole matrix is read for it only where one is missing."""
+    mean = mean_row(request.matrix) if len(rows) < request.m else np.empty(0)
+    return np.stack([rows.get(place, mean) for place in range(request.m)]) if request.m else np.empty((0, request.matrix.shape[1]))
 
 
 def _pursued(

@@ -10,6 +10,7 @@ import numpy as np
 from tokenspace import native
 from tokenspace.engines import local
 from tokenspace.errors import ArgumentError
+from tokenspace.extension import passing
 from tokenspace.rows import checked_rows
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ class Request:
 
 def mean_row(matrix: NDArray[Any]) -> NDArray[np.float64]:
     """Return the mean of all rows, of shape (d,)."""
-    return native.row_sums(matrix) / len(matrix)
+    total = np.zeros(matrix.shape[1])
+    for rows in passing.blocks(matrix, max(1, BLOCK // max(1, matrix.shape[1]))):
+        total += native.row_sums(rows)
+    return total / len(matrix)
 
 
 def start_at_mean(request: Request) -> NDArray[np.float64]:
@@ -103,8 +107,8 @@ def start_by_sample(request: Request) -> NDArray[Any]:
     deviation = np.zeros((m, d))
     step = max(1, BLOCK // max(m, d))
     with local.one_blas_thread():
-        for start in range(0, n, step):
-            rows = matrix[start : start + step].astype(np.float64)
+        for old in passing.blocks(matrix, step):
+            rows = old.astype(np.float64)
             rows -= mean
             deviation += random.standard_normal((m, len(rows))) @ rows
     deviation *= np.sqrt(SPREAD / n)
