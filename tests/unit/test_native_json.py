@@ -75,7 +75,9 @@ def test_a_string_longer_than_the_room_is_read(native_level):
     assert text[at:].strip() == ('"b": 3}' if len(strings) == 1 else "}")
 
 
-PIECES = st.lists(st.sampled_from([*' "\\[]{},:-.e19\n', "ab", "é", '"a"', '["a", "b"],', '"a": 1,', '["a", 1.5],']), max_size=12).map("".join)
+PIECES = st.lists(st.sampled_from([*' "\\[]{},:-.e19\n', "ab", "é", '"a"', '["a", "b"],', '"a": 1,', '["a", 1.5],']), max_size=12).map(
+    "".join
+)
 
 
 @given(PIECES, st.sampled_from(FORMS), st.integers(1, 3), st.data())

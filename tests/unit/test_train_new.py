@@ -14,13 +14,25 @@ tokenizers = pytest.importorskip("tokenizers")
 
 from click.testing import CliRunner  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
-from transformers import BertConfig, BertForMaskedLM, BertModel, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM  # noqa: E402
+from transformers import (  # noqa: E402
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 from tokenspace import checkpoint  # noqa: E402
 from tokenspace.cli import main  # noqa: E402
 from tokenspace.errors import ArgumentError, ModelFolderError, OutputError  # noqa: E402
-from tokenspace.train.new_rows import train_new_rows  # noqa: E402
-from tokenspace.train.new_rows.objectives import padded, pooling_of  # noqa: E402
+from tokenspace.torch import loss as loss_module  # noqa: E402
+from tokenspace.train.new_rows import reading, train_new_rows  # noqa: E402
+from tokenspace.train.new_rows.network import loaded, partial  # noqa: E402
+from tokenspace.train.new_rows.objectives import objective_of, padded, pooling_of  # noqa: E402
 from tokenspace.train.new_rows.texts import Cutter  # noqa: E402
 
 WORDS = [f"{a}{b}" for a in ("ba", "do", "ki", "lu", "me") for b in ("ra", "si", "to")]
@@ -66,6 +78,11 @@ def model_of(kind, n):
         return (BertModel if kind == "bert" else BertForMaskedLM)(config)
     if kind == "gpt2":
         return GPT2LMHeadModel(GPT2Config(vocab_size=n, n_embd=16, n_layer=2, n_head=2, n_positions=64, initializer_range=0.5))
+    if kind == "gemma2":
+        gemma = Gemma2Config(
+            vocab_size=n, max_position_embeddings=64, num_key_value_heads=2, head_dim=8, final_logit_softcapping=1.0, **small
+        )
+        return Gemma2ForCausalLM(gemma)
     llama = LlamaConfig(vocab_size=n, max_position_embeddings=64, num_key_value_heads=2, initializer_range=0.5, **small)
     return LlamaForCausalLM(llama)  # whose head is its own
 
@@ -121,6 +138,38 @@ def test_the_texts_own_tokens_can_be_the_goal(folder_of, tmp_path, kind, objecti
     trained = train_new_rows(folder_of(kind), texts(), out=tmp_path / "out", objective=objective, steps=20, batch=16)
     assert trained.after < trained.before
     assert trained.proof
+
+
+@pytest.mark.parametrize(
+    ("kind", "objective", "capped"),
+    [("masked", "mlm", False), ("masked", "distil", False), ("gpt2", "clm", False), ("llama", "distil", False), ("gemma2", "clm", True)],
+)
+def test_losses_in_blocks_are_those_of_all_logits(folder_of, monkeypatch, kind, objective, capped):
+    opened = checkpoint.open(folder_of(kind))
+    ids = np.arange(opened.taken - len(NEW), opened.taken)
+    goal_of = objective_of(opened, objective)
+    model = loaded(opened, goal_of)
+    head = partial(model, ids).head
+    goal = goal_of(model, opened, ids, head)
+    assert goal.reader.whole is capped, "logits that are capped after the head cannot be made in blocks"
+    batch = Cutter(opened, ids).gather(texts(8), 8, 64)
+    found = []
+    for whole, block in ((False, 1), (False, 1 << 25), (True, 1 << 25)):
+        if capped and not whole:
+            continue
+        monkeypatch.setattr(reading, "BLOCK", block)
+        monkeypatch.setattr(loss_module, "BLOCK", block)
+        goal.reader.whole = whole
+        model.zero_grad()
+        loss = goal.loss(batch, np.random.default_rng(0))
+        loss.backward()
+        found.append((float(loss.detach()), [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]))
+    value, gradients = found[-1]
+    assert value > 0
+    assert gradients
+    for other, others in found[:-1]:
+        assert other == pytest.approx(value, rel=1e-5)
+        torch.testing.assert_close(others, gradients, rtol=1e-4, atol=1e-6)
 
 
 def test_half_precision_models_train(folder_of, tmp_path):

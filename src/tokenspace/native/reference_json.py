@@ -31,7 +31,7 @@ QUOTED = re.compile(STRING, re.DOTALL)
 
 def json_skip(text: NDArray[np.uint8], at: int, stop: int, depth: int) -> tuple[int, int]:
     """Go on with a value until no bracket is open, or `stop` is passed outside a string."""
-    view = memoryview(text)
+    view = memoryview(text.data)
     while at < stop:
         at = _end(PLAIN.match(view, at, stop))
         if at == stop:
@@ -54,7 +54,7 @@ def _end(found: re.Match[bytes] | None) -> int:
 
 def json_items(text: NDArray[np.uint8], at: int, end: int, form: int, room: int, of: Callable[..., Any]) -> tuple[Any, int]:
     """Read up to `room` items from `at`; return what they are made into by `of`, and where the next begins."""
-    view = memoryview(text)[:end]
+    view = memoryview(text.data)[:end]
     strings: list[bytes] = []
     escaped: list[bool] = []
     values: list[float] = []

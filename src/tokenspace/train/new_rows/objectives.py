@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from tokenspace.errors import ArgumentError
+from tokenspace.train.new_rows.reading import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tokenspace.checkpoint import Model
+    from tokenspace.torch.head import Output
     from tokenspace.train.new_rows.texts import Example
 
 MASKED = 0.15
@@ -39,13 +41,16 @@ class Objective:
         The folder it was loaded from.
     ids : array of shape (m,), int64
         The new tokens'.
+    head : Head or TiedHead, or None
+        The model's output head, for objectives that need it.
     """
 
     load = "AutoModel"
     needs_head = False
     measure = "loss"
 
-    def __init__(self, model: Any, opened: Model, ids: NDArray[np.int64]) -> None:
+    def __init__(self, model: Any, opened: Model, ids: NDArray[np.int64], head: Output | None) -> None:
+        del head
         self.model: Any = model
         self.opened, self.ids = opened, torch.from_numpy(ids)
 
@@ -57,19 +62,14 @@ class Objective:
         """Return what is reported of a loss under the name `measure`."""
         return loss
 
-    def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the model's logits of shape (b, l, n), in float32."""
-        logits: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).logits
-        return logits.float()
-
 
 class SentenceVectors(Objective):
     """1 - cosine of the text's vector, in the new cut, with that of the model in the old cut."""
 
     measure = "cosine"
 
-    def __init__(self, model: Any, opened: Model, ids: NDArray[np.int64]) -> None:
-        super().__init__(model, opened, ids)
+    def __init__(self, model: Any, opened: Model, ids: NDArray[np.int64], head: Output | None) -> None:
+        super().__init__(model, opened, ids, head)
         self.pooling = POOLING[pooling_of(opened)]
         self.encoder: Any = model.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else model
 
@@ -91,22 +91,35 @@ class SentenceVectors(Objective):
         return 1 - loss
 
 
-class NextTokens(Objective):
+class ByHead(Objective):
+    """What a network's output head says of each place."""
+
+    needs_head = True
+
+    def __init__(self, model: Any, opened: Model, ids: NDArray[np.int64], head: Output | None) -> None:
+        super().__init__(model, opened, ids, head)
+        if head is None:
+            message = f"{type(self).__name__} needs a model with an output head; seen {type(model).__name__} without one"
+            raise ArgumentError(message)
+        self.reader = Reader(model, head, self.ids)
+
+
+class NextTokens(ByHead):
     """How the next old token is distributed, after every boundary that both cuts have; and how likely each new token itself is.
 
     A new token's probability should be the product of its pieces' in the old cut, which trains an output head's new rows.
     """
 
-    load, needs_head = "AutoModelForCausalLM", True
+    load = "AutoModelForCausalLM"
 
     def loss(self, batch: Sequence[Example], random: np.random.Generator) -> torch.Tensor:
         """Compare the distributions."""
         del random
+        reader = self.reader
         with torch.no_grad():
-            ids, mask = padded([example.old.ids for example in batch])
-            wanted = functional.log_softmax(self._old(self.logits(ids, mask)), dim=-1)
-        logits = self.logits(*padded([example.new.ids for example in batch]))
-        here, there, products, places = [], [], [], []
+            teacher = reader.states(*padded([example.old.ids for example in batch]))
+        states = reader.states(*padded([example.new.ids for example in batch]))
+        here, there, places, pieces, counts = [], [], [], [], []
         for line, example in enumerate(batch):
             old, new = example.boundaries()
             fresh = np.isin(example.new.ids, self.ids.numpy())
@@ -116,22 +129,21 @@ class NextTokens(Objective):
             ends = dict(zip(new.tolist(), old.tolist(), strict=True))
             for place in np.flatnonzero(fresh).tolist():
                 if place - 1 in ends and place in ends:
-                    pieces = range(ends[place - 1] + 1, ends[place] + 1)
-                    products.append(torch.stack([wanted[line, piece - 1, example.old.ids[piece]] for piece in pieces]).sum())
+                    parts = range(ends[place - 1] + 1, ends[place] + 1)
+                    pieces += [(line, part - 1, int(example.old.ids[part])) for part in parts]
+                    counts.append(len(parts))
                     places.append((line, place - 1, int(example.new.ids[place])))
-        loss = logits.new_zeros(())
+        loss = states.new_zeros((), dtype=torch.float32)
         if here:
-            ours = functional.log_softmax(self._old(logits[tuple(np.array(here).T)]), dim=-1)
-            loss = loss + functional.kl_div(ours, wanted[tuple(np.array(there).T)], reduction="batchmean", log_target=True)
-        if products:
-            line, place, token = np.array(places).T
-            ours = functional.log_softmax(logits[line, place], dim=-1)[torch.arange(len(token)), torch.from_numpy(token)]
-            loss = loss + _between_two(ours, torch.stack(products))
+            loss = loss + reader.divergence(_at(states, here), _at(teacher, there))
+        if places:
+            line, place, token = torch.tensor(places).T
+            ours = -reader.cross_entropy(states[line, place], token, reduction="none")
+            line, place, old_token = torch.tensor(pieces).T
+            each = reader.log_probability(teacher[line, place], old_token)
+            products = torch.stack([part.sum() for part in each.split(counts)])
+            loss = loss + _between_two(ours, products)
         return loss
-
-    def _old(self, logits: torch.Tensor) -> torch.Tensor:
-        """Leave the new tokens out."""
-        return logits.index_fill(-1, self.ids, -1e4)
 
 
 class MaskedTokens(NextTokens):
@@ -155,18 +167,18 @@ class MaskedTokens(NextTokens):
                 ids[at[some]] = mask_id
                 into.append(ids)
                 places += [(line, place) for place in at[some]]
+        states = self.reader.states(*padded(news))
         if not here:
-            return functional.log_softmax(self.logits(*padded(news)), dim=-1).sum() * 0
+            return states.float().sum() * 0
         with torch.no_grad():
-            wanted = functional.log_softmax(self._old(self.logits(*padded(olds))[tuple(np.array(there).T)]), dim=-1)
-        ours = functional.log_softmax(self._old(self.logits(*padded(news))[tuple(np.array(here).T)]), dim=-1)
-        return functional.kl_div(ours, wanted, reduction="batchmean", log_target=True)
+            teacher = self.reader.states(*padded(olds))
+        return self.reader.divergence(_at(states, here), _at(teacher, there))
 
 
-class Masked(Objective):
+class Masked(ByHead):
     """The masked tokens themselves, as BERT was trained; the text is the teacher."""
 
-    load, needs_head = "AutoModelForMaskedLM", True
+    load = "AutoModelForMaskedLM"
 
     def loss(self, batch: Sequence[Example], random: np.random.Generator) -> torch.Tensor:
         """Return the cross-entropy of masked tokens."""
@@ -174,21 +186,21 @@ class Masked(Objective):
         text, _ = padded([(example.new.ends > 0).astype(np.int64) for example in batch])
         chosen = torch.from_numpy(random.random(tuple(ids.shape)) < MASKED) & (text > 0)
         chosen[0, int(text[0].argmax())] |= not bool(chosen.any())
-        logits = self.logits(ids.masked_fill(chosen, mask_token(self.opened)), mask)
-        return functional.cross_entropy(logits[chosen], ids[chosen])
+        states = self.reader.states(ids.masked_fill(chosen, mask_token(self.opened)), mask)
+        return self.reader.cross_entropy(states[chosen], ids[chosen])
 
 
-class Causal(Objective):
+class Causal(ByHead):
     """The next token, as GPT was trained; the text is the teacher."""
 
-    load, needs_head = "AutoModelForCausalLM", True
+    load = "AutoModelForCausalLM"
 
     def loss(self, batch: Sequence[Example], random: np.random.Generator) -> torch.Tensor:
         """Return the cross-entropy of next tokens."""
         del random
         ids, mask = padded([example.new.ids for example in batch])
         labels = ids.masked_fill(mask == 0, IGNORED)[:, 1:]
-        return functional.cross_entropy(self.logits(ids, mask)[:, :-1].flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+        return self.reader.cross_entropy(self.reader.states(ids, mask)[:, :-1].flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
 
 
 DISTIL = {"ForCausalLM": NextTokens, "LMHeadModel": NextTokens, "ForMaskedLM": MaskedTokens}
@@ -260,6 +272,11 @@ def pooling_of(opened: Model) -> str:
     chosen = [short for long, short in modes.items() if told.get(long)]
     mode = str(told.get("pooling_mode") or (chosen[0] if chosen else "mean"))
     return mode if mode in POOLING else "mean"
+
+
+def _at(states: torch.Tensor, places: list[tuple[int, int]]) -> torch.Tensor:
+    """Return the states at places (line, place), of shape (p, d)."""
+    return states[tuple(torch.tensor(places).T)]
 
 
 def _last(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

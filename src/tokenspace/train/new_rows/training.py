@@ -183,7 +183,9 @@ def train_new_rows(  # noqa: PLR0913 - each an option of the command
     batch costs. Deterministic for a seed on one machine and number of threads. While it runs, and after a stop, the file
     ``OUT.training.safetensors`` has what `resume` needs.
 
-    The vice: language models make all logits of a batch, teacher's and own: batch x length x vocabulary x 8 bytes. Take a small batch.
+    The logits of a language model are made and forgotten 32 MB at a time. The vice: where a network does something to them after its
+    output head (Gemma 2 caps them, Cohere scales them), all of a batch are held: batch x length x vocabulary x 8 bytes, so take a small
+    batch there.
 
     References
     ----------
@@ -206,8 +208,8 @@ def train_new_rows(  # noqa: PLR0913 - each an option of the command
     held = max(1, min(HELD_OUT, len(examples) // 10))
     measured, examples = examples[:held], examples[held:] or examples
     network = loaded(opened, kind)
-    goal = kind(network, opened, ids)
     extended = partial(network, ids)
+    goal = kind(network, opened, ids, extended.head)
     before = _closeness(goal, measured, batch)
     optimiser = torch.optim.AdamW(extended.parameters(), lr=lr, weight_decay=0.0)
     settings = {"objective": objective, "batch": batch, "lr": lr, "seed": seed, "texts": len(examples), "tokens": len(ids)}
