@@ -40,6 +40,20 @@ class Peak:
             self.megabytes = ((resident("VmHWM") or 0) - self.before) / 1e6
 
 
+def most_allocated(work: Callable[[], Any]) -> int:
+    """Call `work`; return the most bytes that PyTorch's own blocks, made meanwhile, came to on the CPU."""
+    from torch.profiler import ProfilerActivity, profile  # noqa: PLC0415 - not every case has it
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        work()
+    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    now = most = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        now += event.nbytes()
+        most = max(most, now)
+    return most
+
+
 def timed(work: Callable[[], Any], times: int, *, warm: int = 0) -> tuple[list[float], list[float], list[Any]]:
     """Call `work` some times; return CPU and wall milliseconds of each call after the first `warm`, and all results."""
     cpu, wall, results = [], [], []

@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-COLUMNS = ("method", "CPU ms [spread]", "wall ms", "peer's / its", "peak extra MB", "optimiser MB", "error")
+COLUMNS = ("method", "CPU ms [spread]", "wall ms", "peer's / its", "peak extra MB", "of it torch's", "optimiser MB", "error")
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def row(method: str, runs: list[dict[str, Any]], base: float | None) -> list[str
     """Return the cells of one method."""
     good = [run for run in runs if "failed" not in run]
     if not good:
-        return [method, "failed", "", "", "", "", runs[0]["failed"]]
+        return [method, "failed", *[""] * (len(COLUMNS) - 3), runs[0]["failed"]]
     cpu = median(good, "cpu_ms")
     each = [statistics.median(run["cpu_ms"]) for run in good]
     ratio = f"{base / cpu:.3g} x" if base and cpu else ""
@@ -50,6 +50,7 @@ def row(method: str, runs: list[dict[str, Any]], base: float | None) -> list[str
         f"{median(good, 'wall_ms'):,.1f}",
         ratio,
         number(good, "peak_mb"),
+        number(good, "torch_mb"),
         number(good, "state_mb"),
         "; ".join(errors),
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from measuring import Peak, random_rows, sha256, state_bytes, timed
+from measuring import Peak, most_allocated, random_rows, sha256, state_bytes, timed
 from peers import ours, peft_tokens, plain_torch, transformers_resize
 
 if TYPE_CHECKING:
@@ -43,10 +43,13 @@ class Task:
         return self.run(self.methods[method], size)
 
 
-def step(make: Callable[..., Any], size: str, *, own: bool = False) -> dict[str, Any]:
+def step(make: Callable[..., Any], size: str, *, own: bool = False, warmed: bool = False) -> dict[str, Any]:
     """Forward, backward and optimiser step of an embedding under a squared loss.
 
     With `own` the gradient of the looked-up rows is given, as the layers above it hand it down: the embedding's own part and no more.
+    `warmed`, the process has taken such a step before the peak is watched, with a tensor in the rows' place: what PyTorch fetches
+    once a process (threads of autograd, the optimiser's modules, room of the allocator) is no part of it then. `torch_mb` is the
+    most that PyTorch's own blocks came to within one step, which does not depend on that.
     """
     n, d, dtype, steps = SIZES[size]
     random = torch.Generator().manual_seed(1)
@@ -57,6 +60,8 @@ def step(make: Callable[..., Any], size: str, *, own: bool = False) -> dict[str,
     rows = torch.randn(NEW, d, generator=random) * 0.02
     trained = make(random_rows(n, d, dtype), rows.to(dtype))
     before = sha256(trained.old_rows())
+    if warmed:
+        warm(wanted)
     with Peak() as peak:
 
         def once() -> float:
@@ -79,12 +84,22 @@ def step(make: Callable[..., Any], size: str, *, own: bool = False) -> dict[str,
         "cpu_ms": cpu,
         "wall_ms": wall,
         "peak_mb": peak.megabytes,
+        "torch_mb": most_allocated(once) / 1e6,
         "state_mb": state_bytes(trained.optimiser) / 1e6,
         "sha256_before": before,
         "sha256_after": sha256(trained.old_rows()),
         "losses": losses,
         "error": error if own else f"{error}, loss {losses[3]:.5f} at step 4",
     }
+
+
+def warm(wanted: torch.Tensor) -> None:
+    """Take a step as `step` does, of a tensor of its own."""
+    rows = torch.zeros_like(wanted, requires_grad=True)
+    (((rows - wanted).float() ** 2).mean() * 1000).backward()
+    one = torch.nn.Parameter(torch.zeros(1))
+    one.grad = torch.zeros(1)
+    torch.optim.AdamW([one]).step()
 
 
 def head(make: Callable[..., Any], size: str) -> dict[str, Any]:
@@ -160,6 +175,12 @@ TASKS = {
         tuple(SIZES),
         {"peft": peft_tokens.layer, "tokenspace": ours.layer, "sparse-filter": plain_torch.sparse_filter, "floor": plain_torch.floor},
         partial(step, own=True),
+    ),
+    "step-warmed": Task(
+        "peft",
+        ("256000x2048-bf16",),
+        {"peft": peft_tokens.layer, "tokenspace": ours.layer, "floor": plain_torch.floor},
+        partial(step, warmed=True),
     ),
     "tied-head": Task(
         "peft", ("50257x768",), {"peft": peft_tokens.tied, "tokenspace": ours.tied, "tokenspace-logits": ours.tied_logits}, head

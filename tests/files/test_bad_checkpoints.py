@@ -242,6 +242,16 @@ def test_tokenizers_that_do_not_fit(old: Path, spoil: Callable[[Path], object], 
     refused(old, error, match)
 
 
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [({"merges": ["t0 t1", "t0t1"]}, "a merge of two tokens"), ({}, "merges"), ({"merges": [], "unk_token": 3}, "cannot read")],
+)
+def test_a_tokenizer_that_is_damaged_where_only_cutting_looks(old: Path, more: dict[str, Any], match: str) -> None:
+    pytest.importorskip("tokenizers")
+    with_tokenizer(lambda t: t.update(model={"type": "BPE", "vocab": t["model"]["vocab"], **more}))(old)
+    refused(old, errors.ModelFolderError if "cannot" in match else errors.HeaderError, match, init="subtoken-mean")
+
+
 def test_a_missing_tokenizers_library_is_named(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

@@ -252,3 +252,30 @@ def test_digests_do_not_depend_on_blocks_or_memory_order(monkeypatch):
     assert extension.digest(OLD) == whole
     assert extension.digest(np.asfortranarray(OLD)) == whole
     assert extension.digest(OLD.astype(ml_dtypes.bfloat16)) != whole
+
+
+@pytest.mark.parametrize("name", ["mean", "sample"])
+def test_a_mapped_matrix_gives_the_rows_that_it_gives_in_memory(tmp_path, monkeypatch, name):
+    old = np.random.default_rng(0).normal(size=(3000, 17)).astype(np.float32)
+    path = tmp_path / "rows.npy"
+    np.save(path, old)
+    monkeypatch.setattr(initialisers, "BLOCK", 4000)  # many blocks, whose pages are given back and read again
+    expected = extension.new_rows(old, 5, init=name)
+    mapped = np.load(path, mmap_mode="r")
+    for part in (mapped, np.asarray(mapped), mapped[1:], np.load(path, mmap_mode="c")):
+        again = extension.new_rows(part, 5, init=name)
+        assert np.array_equal(again, expected if len(part) == len(old) else extension.new_rows(old[1:], 5, init=name))
+    assert np.array_equal(mapped, old)
+
+
+def test_what_was_written_into_a_private_map_is_not_given_back(tmp_path, monkeypatch):
+    path = tmp_path / "rows.npy"
+    np.save(path, np.zeros((3000, 17), dtype=np.float32))
+    monkeypatch.setattr(initialisers, "BLOCK", 4000)
+    mapped = np.load(path, mmap_mode="c")
+    mapped[:] = 2
+    frozen = mapped.view()
+    frozen.flags.writeable = False
+    assert (extension.new_rows(frozen, 1, init="mean") == 2).all()
+    assert (extension.new_rows(frozen, 1, init="mean") == 2).all()
+    assert (mapped == 2).all()

@@ -199,7 +199,8 @@ def train_new_rows(  # noqa: PLR0913 - each an option of the command
         raise OutputError(message, hint="name another folder, replace it with force=True (--force), or go on with resume=True (--resume)")
     if not is_model_folder(model):
         message = f"{model} is no model folder: only the rows of a network can be trained by what it makes of text"
-        raise ArgumentError(message)
+        hint = "a table of vectors learns new words with `tokenspace train skipgram --text FILE --extend TABLE --out FILE`"
+        raise ArgumentError(message, hint=hint)
     began = time.monotonic()
     opened = checkpoint.open(model)
     ids = _new_ids(opened, tokens)
