@@ -133,6 +133,37 @@ def test_an_extended_model_says_of_old_tokens_what_it_said(tmp_path: Path, kind:
     assert tokenizer("the cats", add_special_tokens=False)["input_ids"] == [5 + WORDS.index("the"), size]
 
 
+@pytest.mark.parametrize("kind", ["Llava", "Gemma3"])
+def test_a_language_model_within_a_larger_one_is_found(tmp_path: Path, kind: str) -> None:
+    if not hasattr(transformers, f"{kind}ForConditionalGeneration"):
+        pytest.skip(f"this transformers has no {kind}")
+    seeing = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 16,
+        "patch_size": 8,
+    }
+    text = {"vocab_size": ROWS, "num_key_value_heads": 2, "head_dim": 8, **SMALL}
+    if kind == "Llava":
+        given = {"text_config": llama(), "vision_config": transformers.CLIPVisionConfig(**seeing), "image_token_index": ROWS - 1}
+    else:
+        given = {"text_config": text, "vision_config": seeing, "mm_tokens_per_image": 4}
+    model_class = getattr(transformers, f"{kind}ForConditionalGeneration")
+    old = model_class(getattr(transformers, f"{kind}Config")(**given))
+    old.save_pretrained(tmp_path / "old")
+    save_tokenizer(tmp_path / "old", ROWS - 2)
+    done = checkpoint.extend(tmp_path / "old", NEW, out=tmp_path / "new", pad_to=16)
+    assert (done.first, done.reserved_filled, done.rows_after) == (ROWS - 2, 2, 112)
+    assert checkpoint.diff(tmp_path / "old", tmp_path / "new").require().added == 3
+    new, loading = model_class.from_pretrained(tmp_path / "new", output_loading_info=True)
+    assert not any(loading[name] for name in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert new.config.get_text_config().vocab_size == 112
+    before, after = (model.get_input_embeddings().weight[: ROWS - 2] for model in (old, new))
+    assert torch.equal(before, after)
+
+
 @pytest.mark.parametrize("kind", ["bert", "gpt2", "t5", "llama-tied"])
 def test_tied_stays_tied(tmp_path: Path, kind: str) -> None:
     saved(tmp_path / "old", kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import json
 import os
@@ -457,3 +458,19 @@ def test_a_disk_without_direct_writing_is_written_as_any_other(tmp_path: Path, m
     (tmp_path / "source").write_bytes(b"x" * 5000)
     copying.write(tmp_path / "target", [Stretch(tmp_path / "source", 1, 4998)])
     assert (tmp_path / "target").read_bytes() == b"x" * 4998
+
+
+@pytest.mark.parametrize(("text", "more"), [("3 2\na 1 2\nb 3 4\nc 0 1\n", "4 2\n"), ("a 1 2\nb 3 4\nc 0 1\n", "a 1")])
+def test_a_text_table_keeps_its_layout(tmp_path, text, more):
+    old, new, rows, again = (tmp_path / name for name in ("old.txt", "new.txt", "rows.safetensors", "again.txt"))
+    old.write_text(text)
+    checkpoint.extend(old, ["d"], out=new, init=[[5.0, 6.0]])
+    assert new.read_text().startswith(more)
+    assert new.read_text().endswith("\nd 5.0 6.0\n")
+    checkpoint.diff(old, new, rows=rows).require()
+    checkpoint.apply(old, rows, out=again)
+    assert again.read_bytes() == new.read_bytes()
+    packed = tmp_path / "old.txt.gz"
+    packed.write_bytes(gzip.compress(text.encode()))
+    with pytest.raises(ArgumentError):
+        checkpoint.extend(packed, ["d"], out=tmp_path / "new.gz")

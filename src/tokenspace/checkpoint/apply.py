@@ -9,7 +9,7 @@ import numpy as np
 
 from tokenspace import extension, formats
 from tokenspace.checkpoint import starting
-from tokenspace.checkpoint.extend import Extended, as_extended
+from tokenspace.checkpoint.extend import Extended, as_extended, save_alike
 from tokenspace.checkpoint.folders.contents import is_model_folder
 from tokenspace.checkpoint.model import Model, open_model
 from tokenspace.checkpoint.shipping import adapter
@@ -119,7 +119,7 @@ def _to_table(source: str | os.PathLike[str], new: NewRows, out: Path, *, any_ba
     sizes = {TABLE: (table.n, table.d * table.dtype.itemsize)}
     check_base(new, str(source), table.n, sizes, lambda _name: extension.digest(table.matrix), strict=not any_base)
     bigger = table.extend([token.content for token in new.tokens], init=np.asarray(new.rows(TABLE)))
-    formats.save(bigger, out)
+    save_alike(bigger, source, out)
     names = tuple(token.content for token in new.tokens)
     return Extended(out, names, table.n, table.n, bigger.n, 0, "table", (out.name,), 1)
 

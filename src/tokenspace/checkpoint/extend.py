@@ -222,8 +222,16 @@ def _extended_table(
             raise error
     bigger = _grown(table, names, init, start)
     bigger.proof(table).require()
-    formats.save(bigger, out)
+    save_alike(bigger, source, out)
     return Extended(out, tuple(names), table.n, table.n, bigger.n, 0, "table", (out.name,), 1)
+
+
+def save_alike(table: EmbeddingTable, source: str | os.PathLike[str], out: Path) -> None:
+    """Write a table as its source is written where the two names end alike, word2vec's header included; else as its own name ends."""
+    path, endings = Path(source), {ending for known in formats.FORMATS for ending in known.suffixes}
+    alike = path.is_file() and path.suffix == out.suffix and path.suffix in endings
+    known = formats.format_of(path) if alike else None
+    formats.save(table, out, format=known.name if known and known.write else None)
 
 
 def _grown(table: EmbeddingTable, names: list[str], init: str | ArrayLike, start: dict[str, Any]) -> EmbeddingTable:
