@@ -9,6 +9,7 @@ from __future__ import annotations
 from tokenspace.native import door
 from tokenspace.native.door import kernel, levels
 from tokenspace.native.json_text import JsonItems, json_items, json_skip
+from tokenspace.native.ranked import NO_COSINE, rank_counts
 from tokenspace.native.reference_json import MERGED, NUMBERED, SCORED
 from tokenspace.native.screens import (
     CodedQueries,
@@ -31,6 +32,7 @@ from tokenspace.native.words import WordCounts, renumber, word_pieces
 __all__ = [
     "LEVEL",
     "MERGED",
+    "NO_COSINE",
     "NUMBERED",
     "SCORED",
     "CodedQueries",
@@ -57,6 +59,7 @@ __all__ = [
     "pack_rows",
     "pair_sums",
     "parse_text",
+    "rank_counts",
     "renumber",
     "row_sums",
     "scan_word2vec",

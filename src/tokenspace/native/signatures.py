@@ -108,6 +108,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "sources": (ctypes.c_char_p,),
     "pair_sums": (None, FLAG, FLAG, FLOATS, ROWS, SIZE, SIZE, SOME_IDS, SOME_IDS, SIZE, NEW_FLOATS),
     "row_sums": (None, FLAG, ROWS, SIZE, SIZE, SIZE, NEW_FLOATS),
+    "rank_counts": (None, FLAG, ROWS, *(4 * [SIZE]), FLOATS, FLOATS, FLOAT, FLOATS, IDS, SIZE, NEW_IDS),
     "screen_tile": (FLAG,),
     "code_rows": (None, FLAG, ROWS, SIZE, SIZE, SIZE, FLOATS, FLAG, REAL, NEW_FLOATS, *(5 * [NEW_BYTES])),
     "pack_rows": (None, FLAG, ROWS, SIZE, SIZE, SIZE, FLOATS, NEW_FLOATS, NEW_REALS),
