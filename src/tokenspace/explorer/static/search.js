@@ -9,6 +9,9 @@ const offered = signal(/** @type {[number, string][]} */ ([]));
 const at = signal(-1);
 const completing = latest();
 
+/** Milliseconds that the completions wait for the neighbours: both at once would slow both. */
+const PATIENCE = 120;
+
 /** The last term of an expression, and what stands before it. @param {string} text */
 function lastTerm(text) {
   const found = /^(.*(?:^|\s)[+-] )(.*)$/s.exec(text);
@@ -88,8 +91,10 @@ export function Search() {
       placeholder="king, or king - man + woman"
       onInput=${(/** @type {InputEvent} */ event) => {
         const typedText = /** @type {HTMLInputElement} */ (event.target).value;
-        complete(typedText);
-        typed(typedText);
+        const late = new Promise((done) => setTimeout(done, PATIENCE));
+        Promise.race([typed(typedText), late]).then(() => {
+          if (box.current?.value === typedText) complete(typedText);
+        });
       }}
       onKeyDown=${pressed}
       onFocus=${(/** @type {FocusEvent} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}

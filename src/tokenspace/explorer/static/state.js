@@ -31,6 +31,8 @@ export const place = signal(read());
 export const world = signal(/** @type {World | null} */ (null));
 /** @type {import("./vendor/signals.js").Signal<Answer | null>} */
 export const answer = signal(/** @type {Answer | null} */ (null));
+/** The answer again, once its lists are painted: what is drawn beside them waits for that. @type {import("./vendor/signals.js").Signal<Answer | null>} */
+export const settled = signal(/** @type {Answer | null} */ (null));
 /** @type {import("./vendor/signals.js").Signal<Refused | null>} */
 export const problem = signal(/** @type {Refused | null} */ (null));
 /** The row under the pointer or the keyboard's focus, in every panel. */
@@ -46,21 +48,23 @@ export const table = computed(() => {
 });
 export const k = computed(() => Math.min(200, Math.max(1, Number.parseInt(place.value.k, 10) || 12)));
 /** The chosen neighbour v: its row id in the answer shown, or null. */
-export const chosen = computed(() => {
-  const found = answer.value;
+export const chosen = computed(() => chosenOf(answer.value));
+/** What stands for v in a question: the chosen row, or whatever the address says; of the answer whose lists are painted. */
+export const second = computed(() => {
+  const found = settled.value;
+  const id = chosenOf(found);
+  return id !== null && found ? reference(found.rows[String(id)].token, id) : place.value.v;
+});
+
+/** @param {Answer | null} found */
+function chosenOf(found) {
   if (!found) return null;
   const wanted = place.value.v;
   const entry = Object.entries(found.rows).find(([id, row]) => reference(row.token, Number(id)) === wanted);
   if (entry) return Number(entry[0]);
   const lists = Object.values(found.neighbours);
   return wanted ? null : ((found.neighbours.cosine[0] ?? lists[0]?.[0])?.id ?? null);
-});
-/** What stands for v in a question: the chosen row, or whatever the address says. */
-export const second = computed(() => {
-  const id = chosen.value;
-  const found = answer.value;
-  return id !== null && found ? reference(found.rows[String(id)].token, id) : place.value.v;
-});
+}
 
 /** @returns {Record<string, string>} */
 function read() {
@@ -125,7 +129,7 @@ async function search(text, options = {}) {
 /** While a text is typed: its neighbours, if it has any; the address follows without steps. @param {string} text */
 export function typed(text) {
   typing = text;
-  search(text, { live: true }).then(() => {
+  return search(text, { live: true }).then(() => {
     if (answer.peek()?.query === text) show({ q: text, v: "" });
   });
 }
@@ -162,6 +166,13 @@ export function agreement(found) {
 
 /** Start: what tables there are, then follow the address. */
 export async function start() {
+  let [waiting, soon] = [0, 0];
+  effect(() => {
+    const found = answer.value;
+    cancelAnimationFrame(waiting);
+    clearTimeout(soon);
+    waiting = requestAnimationFrame(() => (soon = setTimeout(() => (settled.value = found)))); // a task after the frame: its paint is done
+  });
   for (const moved of ours ? ["popstate", "hashchange"] : [])
     addEventListener(moved, () => {
       typing = "";

@@ -2,13 +2,13 @@
 import { ask } from "../api.js";
 import { hovered } from "../state.js";
 import { html, useEffect, useRef, useState, watchSize } from "../ui.js";
-import { candidates, laid } from "./labels.js";
+import { first, laid, spotsOf } from "./labels.js";
 import { palette } from "./palettes.js";
 import { Grid, pointsOn } from "./points.js";
 
 /**
  * @typedef {import("./points.js").Camera} Camera
- * @typedef {{id: number, letter: string}} Mark
+ * @typedef {{id: number, letter: string, token?: string}} Mark  token: where it is known already
  * @typedef {{t: string, places: Uint16Array<ArrayBuffer>, shades?: Uint8Array<ArrayBuffer> | null, header?: any, marks: Mark[], height: number, label: string,
  *   lasso?: boolean, most?: number, camera?: Camera | null, onCamera?: (camera: Camera) => void, onPick?: (id: number, token: string) => void,
  *   onLasso?: (ids: number[]) => void, wheel?: boolean}} Props
@@ -30,7 +30,7 @@ export const frames = /** @type {{first: number, count: number, kind: string, dr
 
 /** Names of rows, fetched where they are not known yet. @param {string} t @param {number[]} ids */
 export async function namesOf(t, ids) {
-  if (!known.has(t)) known.set(t, new Map());
+  known.set(t, known.get(t) ?? new Map());
   const names = /** @type {Map<number, string>} */ (known.get(t));
   const missing = ids.filter((id) => !names.has(id)).slice(0, 200);
   if (missing.length) {
@@ -53,6 +53,8 @@ export function MapCanvas(props) {
   const [themed, setThemed] = useState(0);
   const moving = useRef(1); // the first frame, too, is drawn with a part of the rows, and at once
   const last = useRef(0);
+  /** The rows named in the view of the moment, whichever are marked. @type {{current: {places: Uint16Array, view: string, ids: number[]} | null}} */
+  const crowd = useRef(null);
   /** @type {{current: Grid | null}} */
   const grid = useRef(null);
   const whole = () => ({ x: 0.5, y: 0.5, zoom: Math.min(width, height) * 0.96 });
@@ -126,7 +128,11 @@ export function MapCanvas(props) {
     if (!width) return undefined;
     let gone = false;
     const wait = setTimeout(() => {
-      const spots = candidates(places, now, width, height, [...new Set(marks.map((mark) => mark.id))]);
+      const view = [now.x, now.y, now.zoom, width, height].join();
+      if (crowd.current?.places !== places || crowd.current.view !== view) crowd.current = { places, view, ids: first(places, now, width, height) };
+      known.set(t, known.get(t) ?? new Map());
+      for (const { id, token } of marks) if (token !== undefined) known.get(t)?.set(id, token);
+      const spots = spotsOf(places, now, width, height, marks.map((mark) => mark.id), crowd.current.ids);
       const fetched = namesOf(t, spots.map((spot) => spot.id));
       fetched.then((found) => !gone && setNames(laid(spots, found, width, height, most)), () => !gone && setNames([]));
     }, moving.current ? 130 : 10);

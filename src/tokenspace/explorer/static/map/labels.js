@@ -5,35 +5,57 @@ import { visible } from "../ui.js";
 
 const CELL = 96;
 const EACH = 3;
+const MOST = 180;
+
+/** @typedef {import("./points.js").Camera} Camera */
+
+/** @param {Camera} camera @param {number} width @param {number} height */
+function onScreen(camera, width, height) {
+  const [scale, left, top] = [camera.zoom / 65535, width / 2 - camera.x * camera.zoom, height / 2 + camera.y * camera.zoom];
+  return { scale, left, top, inside: (/** @type {number} */ x, /** @type {number} */ y) => x > 4 && y > 8 && x < width - 4 && y < height - 4 };
+}
 
 /**
- * Rows worth a name: those asked for, then the first rows of each part of the view (in most tables the frequent ones).
+ * The first rows of each part of the view: in most tables the frequent ones.
  * @param {Uint16Array} places
- * @param {import("./points.js").Camera} camera
+ * @param {Camera} camera
  * @param {number} width @param {number} height
- * @param {number[]} wanted
- * @returns {Spot[]}
+ * @returns {number[]}
  */
-export function candidates(places, camera, width, height, wanted) {
-  const scale = camera.zoom / 65535;
-  const [left, top] = [width / 2 - camera.x * camera.zoom, height / 2 + camera.y * camera.zoom];
-  const spot = (/** @type {number} */ id, /** @type {boolean} */ hit) => ({ id, hit, x: left + places[2 * id] * scale, y: top - places[2 * id + 1] * scale });
-  const inside = (/** @type {Spot} */ s) => s.x > 4 && s.y > 8 && s.x < width - 4 && s.y < height - 4;
-  const found = wanted.filter((id) => 2 * id < places.length).map((id) => spot(id, true)).filter(inside);
-  const taken = new Set(wanted);
+export function first(places, camera, width, height) {
+  const { scale, left, top, inside } = onScreen(camera, width, height);
   const columns = Math.ceil(width / CELL);
   const cells = new Uint8Array(columns * Math.ceil(height / CELL));
-  let room = cells.length * EACH;
-  for (let id = 0; 2 * id < places.length && room > 0 && found.length < 180; id++) {
-    const one = spot(id, false);
-    if (!inside(one) || taken.has(id)) continue;
-    const cell = Math.floor(one.y / CELL) * columns + Math.floor(one.x / CELL);
+  /** @type {number[]} */
+  const found = [];
+  const most = Math.min(cells.length * EACH, MOST);
+  for (let id = 0; 2 * id < places.length && found.length < most; id++) {
+    const [x, y] = [left + places[2 * id] * scale, top - places[2 * id + 1] * scale];
+    if (!inside(x, y)) continue;
+    const cell = Math.floor(y / CELL) * columns + Math.floor(x / CELL);
     if (cells[cell] >= EACH) continue;
     cells[cell]++;
-    room--;
-    found.push(one);
+    found.push(id);
   }
   return found;
+}
+
+/**
+ * Rows worth a name and where they are: those asked for, then the others.
+ * @param {Uint16Array} places
+ * @param {Camera} camera
+ * @param {number} width @param {number} height
+ * @param {number[]} wanted
+ * @param {number[]} others
+ * @returns {Spot[]}
+ */
+export function spotsOf(places, camera, width, height, wanted, others) {
+  const { scale, left, top, inside } = onScreen(camera, width, height);
+  const hits = new Set(wanted);
+  return [...new Set([...wanted, ...others])]
+    .filter((id) => 2 * id < places.length)
+    .map((id) => ({ id, hit: hits.has(id), x: left + places[2 * id] * scale, y: top - places[2 * id + 1] * scale }))
+    .filter((spot) => inside(spot.x, spot.y));
 }
 
 const paper = document.createElement("canvas").getContext("2d");

@@ -1,16 +1,16 @@
 // The map beside the lists: where the neighbours of the moment are, among all rows.
 import { column } from "../api.js";
-import { answer, show, table } from "../state.js";
+import { settled, show, table } from "../state.js";
 import { MEASURES, html, percent, reference, useEffect, useState } from "../ui.js";
 import { MapCanvas } from "./canvas.js";
 
 /** Where the rows of each list are, and the query's own. @returns {import("./canvas.js").Mark[]} */
 export function marksOf() {
-  const found = answer.value;
+  const found = settled.value;
   if (!found) return [];
   return [
-    ...found.terms.map((term) => ({ id: term.id, letter: "q" })),
-    ...MEASURES.flatMap(({ key, letter }) => found.neighbours[key].slice(0, 40).map((row) => ({ id: row.id, letter }))),
+    ...found.terms.map((term) => ({ ...term, letter: "q" })),
+    ...MEASURES.flatMap(({ key, letter }) => found.neighbours[key].slice(0, 40).map((row) => ({ id: row.id, token: row.token, letter }))),
   ];
 }
 

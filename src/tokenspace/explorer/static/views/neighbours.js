@@ -1,7 +1,7 @@
 // The first view: three exact lists side by side, joined by threads that show where each row stands under the next measure.
 import { csv, save } from "../exports.js";
 import { MEASURES, Token, count, html, number, python, quoted, reference, useEffect, useState, visible } from "../ui.js";
-import { agreement, answer, busy, chosen, hovered, k, look, place, problem, second, show, table } from "../state.js";
+import { agreement, answer, busy, chosen, hovered, k, look, place, problem, second, settled, show, table } from "../state.js";
 import { Command } from "./command.js";
 import { Geometry } from "./geometry.js";
 
@@ -24,10 +24,16 @@ export function Neighbours() {
       ${problem.value ? html`<${Problem} />` : found ? html`<${Lists} found=${found} />` : html`<div class="waiting" style="height: 480px"></div>`}
     </div>
     <div class="pair-side">
-      ${found && second.value && html`<${Geometry} t=${one.name} u=${found.query} v=${second.value} />`}
+      <${PairSide} t=${one.name} />
     </div>
     ${picture && found && html`<div class="wide-side"><${picture} /></div>`}
   </div>`;
+}
+
+/** Renders by itself, when the lists are painted. @param {{t: string}} props */
+function PairSide({ t }) {
+  const found = settled.value;
+  return found && second.value ? html`<${Geometry} t=${t} u=${found.query} v=${second.value} />` : null;
 }
 
 function Problem() {
