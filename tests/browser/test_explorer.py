@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import importlib.util
 import json
 import math
 import re
@@ -67,9 +68,25 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(folder):
+def transformer(tmp_path_factory):
+    """Return the folder of a Transformer with two layers of three heads and random weights."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    place = tmp_path_factory.mktemp("transformer")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "king", "of", "hill", "<b>", "."]
+    (place / "vocab.txt").write_text("\n".join(words) + "\n")
+    torch.manual_seed(5)
+    small = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 32, "initializer_range": 1.0}
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(words), max_position_embeddings=64, **small)).save_pretrained(place)
+    transformers.BertTokenizerFast(str(place / "vocab.txt")).save_pretrained(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def address(folder, request):
     names = [str(folder / f"{name}.safetensors") for name in ("before", "after", "odd")]
     command = [sys.executable, "-m", "tokenspace", "explore", *names, "--no-open", "--port", "0", "--threads", "2"]
+    if importlib.util.find_spec("torch") and importlib.util.find_spec("transformers"):
+        command += ["--model", str(request.getfixturevalue("transformer"))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield process.stdout.readline().strip()
         process.terminate()
@@ -332,6 +349,44 @@ def test_two_tables_are_compared(page):
     assert "10 rows moved" in text
 
 
+def attention_of(folder, text):
+    from tokenspace.torch.attention import Reader
+
+    return Reader(str(folder)).attention(text)
+
+
+def test_attention_is_what_the_transformer_computes(page, transformer):
+    text = "The king of the hill."
+    go(page, f"view=attention&text={text.replace(' ', '+')}&layer=1&head=2", wait="svg.heat")
+    expected = attention_of(transformer, text)
+    assert page.evaluate("() => [...document.querySelectorAll('svg.heat > g > text')].map(one => one.textContent)") == expected.tokens
+    read = "() => [...document.querySelectorAll('svg.heat .cell title')].map(one => one.textContent)"
+    assert [float(line.split(": ")[1]) for line in page.evaluate(read)] == [round(float(one), 4) for one in expected.weights[1, 2].ravel()]
+    page.select_option("text=Show >> select", "scores")
+    page.wait_for_function("() => location.hash.includes('show=scores')")
+    cells = [line.split(": ")[1].replace("−", "-") for line in page.evaluate(read)]
+    assert [float(one) for one in cells] == pytest.approx(expected.scores[1, 2].ravel(), abs=6e-5)
+    page.select_option("text=Read a row >> select", "1")
+    assert "query the" in page.inner_text(".reading")
+    page.focus("input[type=range] >> nth=1")
+    page.keyboard.press("Home")  # the mean of the heads
+    page.wait_for_function("() => document.body.textContent.includes('Mean of the heads')")
+    page.select_option("text=Show >> select", "weights")
+    page.wait_for_function("one => document.querySelector('svg.heat .cell title').textContent.endsWith(one)", arg=f"{expected.weights[1, :, 0, 0].mean():.4f}")
+    with page.expect_download() as saved:
+        page.click("main >> text=CSV")
+    assert len(Path(saved.value.path()).read_text().splitlines()) == 1 + len(expected.tokens) ** 2
+    page.fill(".sentence", "<b> king")
+    page.press(".sentence", "Enter")
+    page.wait_for_function("() => [...document.querySelectorAll('svg.heat text')].some(one => one.textContent === '<b>')")
+
+
+def test_a_sentence_that_is_too_long_is_said(browser, address, transformer):
+    with opened(browser, address, wrong=("400",)) as page:
+        go(page, f"view=attention&text={'+'.join(['king'] * 64)}", wait="[role=alert]")
+        assert "at most 64 tokens" in page.text_content("[role=alert]")
+
+
 def test_an_exercise_is_marked_with_a_hint_and_then_as_right(page):
     from tokenspace import practice
 
@@ -401,12 +456,16 @@ def test_the_first_load_is_light(browser, address):
 
 @pytest.mark.parametrize(
     ("view", "scheme"),
-    [("neighbours", "light"), ("neighbours", "dark"), ("layer", "dark"), ("map", "light"), ("compare", "light"), ("practice", "dark")],
+    [
+        *(("neighbours", "light"), ("neighbours", "dark"), ("layer", "dark"), ("map", "light"), ("compare", "light"), ("practice", "dark")),
+        *(("attention", "light"), ("attention", "dark")),
+    ],
 )
-def test_axe_finds_nothing(browser, address, scheme, view):
-    ready = {"neighbours": ".small-map .over text", "layer": "svg.net", "map": ".over text", "compare": ".bars", "practice": ".question"}[
-        view
-    ]
+def test_axe_finds_nothing(request, browser, address, scheme, view):
+    if view == "attention":
+        request.getfixturevalue("transformer")  # skips where it cannot be made
+    ready = {"neighbours": ".small-map .over text", "layer": "svg.net", "map": ".over text", "compare": ".bars"}.get(view)
+    ready = ready or {"practice": ".question", "attention": "svg.heat"}[view]
     with opened(browser, address, color_scheme=scheme) as page:
         go(page, f"view={view}&q=king&colour=norm&a=before.safetensors&b=after.safetensors", wait=ready)
         found = axe.Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})

@@ -194,7 +194,8 @@ def _files() -> list[Route]:
 async def _file(data: bytes, packed: bytes, kind: str, request: Request) -> Response:
     smaller = "gzip" in request.headers.get("accept-encoding", "")
     tag = f'"{hashlib.sha256(data).hexdigest()[:24]}"'
-    headers = {"etag": tag, "cache-control": "no-cache", "vary": "accept-encoding"}
+    fresh = "max-age=3600" if kind == TYPES[".svg"] else "no-cache"  # the browser asks for the icon again whenever the title changes
+    headers = {"etag": tag, "cache-control": fresh, "vary": "accept-encoding"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     if smaller:

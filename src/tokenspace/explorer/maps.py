@@ -69,6 +69,8 @@ class Work:
         0..1, as far as the method tells.
     note : str
         What it is doing, or why it failed.
+    under_way : float, optional
+        When it first told how far it was. What came before, a minute of compiling at the first run, says nothing of the time left.
     """
 
     method: str
@@ -76,6 +78,7 @@ class Work:
     done: float = 0.0
     note: str = "starting"
     began: float = field(default_factory=time.monotonic)
+    under_way: float | None = None
     seconds: float | None = None
     column: Column | None = None
     shown: int = 0
@@ -84,7 +87,8 @@ class Work:
     def document(self) -> dict[str, Any]:
         """Return what the page shows of it."""
         seconds = self.seconds if self.seconds is not None else time.monotonic() - self.began
-        left = seconds * (1 - self.done) / self.done if 0 < self.done < 1 else None
+        worked = seconds - (self.under_way - self.began) if self.under_way is not None else 0.0
+        left = worked * (1 - self.done) / self.done if 0 < self.done < 1 and worked > 0 else None
         return {
             "method": self.method,
             "state": self.state,
@@ -161,6 +165,8 @@ def _follow(work: Work, here: Connection, there: Connection, rows: NDArray[np.fl
             kind, value = here.recv()
             if kind == "progress":
                 work.done, work.note = value
+                if work.done and work.under_way is None:
+                    work.under_way = time.monotonic()
             elif kind == "failed":
                 work.state, work.note = "failed", value
             else:

@@ -51,8 +51,12 @@ export function csv(names, rows) {
 
 const DRAWN = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap", "opacity", "font-size", "font-weight", "font-family", "text-anchor", "paint-order", "stroke-linejoin", "fill-opacity", "stroke-opacity"];
 
-/** A drawing with the looks that the style sheet gives it written in, so that it stands alone. @param {SVGSVGElement} drawing */
-export function standalone(drawing) {
+/**
+ * A drawing with the looks that the style sheet gives it written in, so that it stands alone.
+ * @param {SVGSVGElement} drawing
+ * @param {HTMLCanvasElement} [under] what lies under it
+ */
+export function standalone(drawing, under) {
   const copied = /** @type {SVGSVGElement} */ (drawing.cloneNode(true));
   const from = [drawing, ...drawing.querySelectorAll("*")];
   const to = [copied, ...copied.querySelectorAll("*")];
@@ -63,17 +67,22 @@ export function standalone(drawing) {
   });
   for (const hidden of copied.querySelectorAll("[data-handle]")) hidden.remove();
   const { width, height } = drawing.getBoundingClientRect();
+  if (under) {
+    const image = document.createElementNS("http://www.w3.org/2000/svg", "image");
+    for (const [name, value] of [["href", under.toDataURL()], ["width", "100%"], ["height", "100%"]]) image.setAttribute(name, value);
+    copied.prepend(image);
+  }
   copied.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   copied.setAttribute("width", String(Math.round(width)));
   copied.setAttribute("height", String(Math.round(height)));
   return new XMLSerializer().serializeToString(copied);
 }
 
-/** @param {SVGSVGElement} drawing @param {string} name */
-export async function savePng(drawing, name) {
+/** @param {SVGSVGElement} drawing @param {string} name @param {HTMLCanvasElement} [under] */
+export async function savePng(drawing, name, under) {
   const { width, height } = drawing.getBoundingClientRect();
   const image = new Image();
-  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(standalone(drawing))}`;
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(standalone(drawing, under))}`;
   await image.decode();
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [Math.round(width * 2), Math.round(height * 2)];

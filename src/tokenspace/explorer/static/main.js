@@ -1,8 +1,9 @@
 // The frame round every view: table, box, tabs, keys, theme; views are fetched when they are first wanted.
+import { effect } from "./vendor/signals.js";
 import { count, html, number, render, useEffect, useRef, useState } from "./ui.js";
 import { savePage, say, copy, toast } from "./exports.js";
 import { Search } from "./search.js";
-import { VIEWS, answer, place, show, spoken, start, table, view, world } from "./state.js";
+import { VIEWS, answer, place, settled, show, spoken, start, table, view, world } from "./state.js";
 import { Neighbours } from "./views/neighbours.js";
 
 const TITLES = /** @type {Record<string, string>} */ ({ neighbours: "Neighbours", layer: "Layer", map: "Map", compare: "Compare", attention: "Attention", practice: "Practice" });
@@ -66,10 +67,6 @@ function App() {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);
-  const asked = answer.value?.query ?? "";
-  useEffect(() => {
-    document.title = one ? `${name === "practice" ? "Practice" : asked || TITLES[name]} · ${one.name} · tokenspace` : "tokenspace explorer";
-  }, [name, asked, one]);
   if (!one) return null;
   const Shown = name === "neighbours" ? Neighbours : Later[name];
   return html`
@@ -112,6 +109,11 @@ try {
 } catch {
   theme.set("");
 }
+effect(() => {
+  const name = view.value;
+  const asked = settled.value?.query ?? "";
+  document.title = table.value ? `${name === "practice" ? "Practice" : asked || TITLES[name]} · ${table.value.name} · tokenspace` : "tokenspace explorer";
+});
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 start().then(
   () => {

@@ -126,12 +126,10 @@ async function search(text, options = {}) {
   }
 }
 
-/** While a text is typed: its neighbours, if it has any; the address follows without steps. @param {string} text */
+/** While a text is typed: its neighbours, if it has any; the address follows without steps, when they are painted. @param {string} text */
 export function typed(text) {
   typing = text;
-  return search(text, { live: true }).then(() => {
-    if (answer.peek()?.query === text) show({ q: text, v: "" });
-  });
+  return search(text, { live: true });
 }
 let typing = "";
 
@@ -171,7 +169,12 @@ export async function start() {
     const found = answer.value;
     cancelAnimationFrame(waiting);
     clearTimeout(soon);
-    waiting = requestAnimationFrame(() => (soon = setTimeout(() => (settled.value = found)))); // a task after the frame: its paint is done
+    const settle = () =>
+      batch(() => {
+        settled.value = found;
+        if (typing && found?.query === typing) show({ q: typing, v: "" });
+      });
+    waiting = requestAnimationFrame(() => (soon = setTimeout(settle))); // a task after the frame: its paint is done
   });
   for (const moved of ours ? ["popstate", "hashchange"] : [])
     addEventListener(moved, () => {

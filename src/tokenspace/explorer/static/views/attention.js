@@ -29,7 +29,7 @@ export function Attention() {
   const flat = values.flat().filter((/** @type {number | null} */ value) => value !== null);
   const [low, high] = kind === "weights" ? [0, Math.max(0.001, ...flat)] : [Math.min(0, ...flat), Math.max(0, ...flat)];
   return html`<section class="card" aria-labelledby="attention-title">
-    <div class="card-head"><h1 id="attention-title">Attention <span class="muted">⟨q, k⟩ / √d between the tokens of a sentence, ${found?.model ?? ""}</span></h1>
+    <div class="card-head"><h1 id="attention-title">Attention <span class="muted">⟨q, k⟩ / √d between the tokens of a sentence${found ? `, ${found.model}` : ""}</span></h1>
       <div class="tools">${found && html`<button type="button" class="quiet" onClick=${() => save("attention.csv", csv(["query", "key", "score", "weight"], found.tokens.flatMap((/** @type {string} */ q, /** @type {number} */ i) => found.tokens.map((/** @type {string} */ k, /** @type {number} */ j) => [q, k, found.scores[i][j], found.weights[i][j]]))), "text/csv;charset=utf-8")}>CSV</button>
         <button type="button" class="quiet" onClick=${() => drawing.current && save("attention.svg", standalone(drawing.current), "image/svg+xml")}>SVG</button><button type="button" class="quiet" onClick=${() => drawing.current && savePng(drawing.current, "attention.png")}>PNG</button>
         <${Command} title="The same in Python" lines=${[`from tokenspace.torch.attention import Reader; Reader(FOLDER).attention(${python(text)}).weights[${layer}, ${Math.max(0, head)}]`]} />`}</div></div>

@@ -1,6 +1,6 @@
 // The map of all rows: by principal axes at once, by axes that tokens name, or as another package learns it.
 import { ask, column } from "../api.js";
-import { csv, save } from "../exports.js";
+import { csv, save, savePng, standalone } from "../exports.js";
 import { marksOf } from "../map/small.js";
 import { MapCanvas, frames, namesOf } from "../map/canvas.js";
 import { gradient, group } from "../map/palettes.js";
@@ -71,15 +71,17 @@ export function MapView() {
       setWork(await ask("/projection", { t: name, method }, { post: true }));
       setWork((/** @type {any} */ last) => ({ ...last, state: "begun" }));
     } catch (error) {
-      setWrong(/** @type {Error} */ (error).message);
+      const { message, hint } = /** @type {{message: string, hint?: string}} */ (error);
+      setWrong(hint ? `${message}: ${hint}` : message);
     }
   };
   const share = (found?.header.share ?? []).map((/** @type {number | null} */ value) => value ?? 0);
   const columns = { "": "one colour", norm: "norm", order: "order in the table", cluster: "cluster of directions", ...Object.fromEntries(one.columns.filter((each) => !["norm", "order", "cluster"].includes(each)).map((each) => [each, each])) };
-  const saveMap = () => {
-    const canvas = holder.current?.querySelector("canvas");
+  /** @param {(over: SVGSVGElement, points: HTMLCanvasElement) => void} taken */
+  const picture = (taken) => {
+    const points = holder.current?.querySelector("canvas");
     const over = /** @type {SVGSVGElement | null | undefined} */ (holder.current?.querySelector("svg.over"));
-    if (canvas && over) savePicture(canvas, over, `${name} ${method}.png`);
+    if (points && over) taken(over, points);
   };
   const shown = shades && (!found || shades.bytes.length * 2 >= found.places.length) ? shades : null;
 
@@ -89,8 +91,9 @@ export function MapView() {
         <div class="tools">
           <button type="button" class="quiet" aria-pressed=${lasso ? "true" : "false"} onClick=${() => setLasso(!lasso)}>${lasso ? "Lasso is on" : "Lasso"}</button>
           <button type="button" class="quiet" onClick=${() => setPicked(inView(holder.current, found))}>Take all in view</button>
-          <button type="button" class="quiet" onClick=${saveMap}>PNG</button>
-          ${method !== "axes" ? html`<${Command} title="The same axes" lines=${[`python -c "import tokenspace as ts; from tokenspace.analysis.projection import principal_axes; print(principal_axes(ts.open(${quoted(one.argument)}).matrix).share)"`]} />` : null}
+          <button type="button" class="quiet" onClick=${() => picture((over, points) => save(`${name} ${method}.svg`, standalone(over, points), "image/svg+xml"))}>SVG</button>
+          <button type="button" class="quiet" onClick=${() => picture((over, points) => savePng(over, `${name} ${method}.png`, points))}>PNG</button>
+          ${method === "pca" ? html`<${Command} title="The same axes" lines=${[`python -c "import tokenspace as ts; from tokenspace.analysis.projection import principal_axes; print(principal_axes(ts.open(${quoted(one.argument)}).matrix).share)"`]} />` : null}
         </div>
       </div>
       <div class="map-head">
@@ -98,8 +101,8 @@ export function MapView() {
           ${METHODS.map(([key, title]) => html`<option key=${key} value=${key} disabled=${key in possible && !possible[key]}>${title}${key in possible && !possible[key] ? " (not installed)" : ""}</option>`)}</select></label>
         ${method === "axes" && html`<${Axis} title="across" value=${x} change=${(/** @type {string} */ text) => show({ x: text }, { push: true })} /><${Axis} title="up" value=${y} change=${(/** @type {string} */ text) => show({ y: text }, { push: true })} />`}
         <label class="field">Colour<select value=${colour} onChange=${(/** @type {Event} */ event) => show({ colour: /** @type {HTMLSelectElement} */ (event.target).value })}>${Object.entries(columns).map(([key, title]) => html`<option key=${key} value=${key}>${title}</option>`)}</select></label>
-        ${learnt && work?.state !== "done" && html`<div class="field" style="min-width:220px"><span>${work?.state === "working" || work?.state === "begun" ? `${percent(work.done)} · ${number(work.seconds, 0)} s${work.left ? `, about ${number(work.left, 0)} s left` : ""}` : (work?.state ?? "")}</span>
-          ${work?.state === "working" || work?.state === "begun" ? html`<span><progress max="1" value=${work.done} aria-label="Learning the projection"></progress><button type="button" class="quiet" onClick=${() => ask("/projection/stop", {}, { post: true })}>Stop</button></span>` : html`<button type="button" onClick=${begin}>Learn it${one.n > 50_000 ? " on the first 50,000 rows" : ""}</button>`}</div>`}
+        ${learnt && work?.state !== "done" && html`<div class="field" style="min-width:220px"><span>${work?.state === "working" || work?.state === "begun" ? `${percent(work.done)} · ${number(work.seconds, 0)} s${work.left ? `, about ${number(work.left, 0)} s left` : ` · ${work.note}`}` : work?.state === "none" ? "not learnt yet" : work?.state === "failed" ? `failed: ${work.note}` : (work?.state ?? "")}</span>
+          ${work?.state === "working" || work?.state === "begun" ? html`<span><progress max="1" value=${work.done > 0 ? work.done : undefined} aria-label="Learning the projection" title=${work.note}></progress><button type="button" class="quiet" onClick=${() => ask("/projection/stop", {}, { post: true })}>Stop</button></span>` : html`<button type="button" onClick=${begin}>Learn it${one.n > 50_000 ? " on the first 50,000 rows" : ""}</button>`}</div>`}
       </div>
       ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
       ${found ? html`<${MapCanvas} key=${found.key} t=${name} places=${found.places} shades=${shown?.bytes ?? null} header=${shown?.header ?? null} marks=${marksOf()} height=${Math.max(360, Math.min(720, innerHeight - 330))}
@@ -167,21 +170,5 @@ async function saveTaken(t, ids) {
   const kept = ids.slice(0, 20_000);
   for (let start = 0; start < kept.length; start += 200) await namesOf(t, kept.slice(start, start + 200));
   const names = await namesOf(t, []);
-  save(`${t} taken.csv`, csv(["id", "token"], kept.map((id) => [id, names.get(id) ?? ""])), "text/csv;charset=utf-8");
-}
-
-/** @param {HTMLCanvasElement} canvas @param {SVGSVGElement} over @param {string} name */
-async function savePicture(canvas, over, name) {
-  const { standalone } = await import("../exports.js");
-  const image = new Image();
-  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(standalone(over))}`;
-  await image.decode();
-  const paper = document.createElement("canvas");
-  [paper.width, paper.height] = [canvas.width, canvas.height];
-  const pen = /** @type {CanvasRenderingContext2D} */ (paper.getContext("2d"));
-  pen.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--surface");
-  pen.fillRect(0, 0, paper.width, paper.height);
-  pen.drawImage(canvas, 0, 0);
-  pen.drawImage(image, 0, 0, paper.width, paper.height);
-  paper.toBlob((blob) => blob && save(name, blob));
+  save(`${t} taken${ids.length > kept.length ? `, the first ${kept.length} of ${ids.length}` : ""}.csv`, csv(["id", "token"], kept.map((id) => [id, names.get(id) ?? ""])), "text/csv;charset=utf-8");
 }

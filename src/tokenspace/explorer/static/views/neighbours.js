@@ -53,7 +53,7 @@ function Lists({ found }) {
   const long = Math.max(said.long, 1);
   const known = EXAMPLES.filter((text) => text !== found.query && one && (one.opening === "king" || one.first.includes(text)));
   const ts = `table.nearest(${python(found.query)}, k=${found.k}`;
-  return html`<section class="card lists" aria-labelledby="lists-title" aria-busy=${busy.value ? "true" : "false"}>
+  return html`<section class="card lists" aria-labelledby="lists-title" aria-busy=${busy}>
     <div class="card-head">
       <h1 id="lists-title">Nearest to <span class="query"><${Token} token=${found.query} /></span></h1>
       <div class="tools">
