@@ -49,6 +49,8 @@ ODD = [
     "",
 ]
 RNG = np.random.default_rng(11)
+OPENING = 120_000
+"""Milliseconds that PyTorch and transformers may take to be imported, 5 s on a quiet machine."""
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +127,9 @@ def opened(browser, address, *, wrong=(), **more):
     context.close()
 
 
-def go(page, fragment="", *, wait=".list tbody tr"):
+def go(page, fragment="", *, wait=".list tbody tr", patience=20_000):
     page.goto(f"{page.address}#{fragment}")
-    page.wait_for_selector(wait)
+    page.wait_for_selector(wait, timeout=patience)
 
 
 def shown_lists(page):
@@ -357,11 +359,12 @@ def attention_of(folder, text):
 
 def test_attention_is_what_the_transformer_computes(page, transformer):
     text = "The king of the hill."
-    go(page, f"view=attention&text={text.replace(' ', '+')}&layer=1&head=2", wait="svg.heat")
+    go(page, f"view=attention&text={text.replace(' ', '+')}&layer=1&head=2", wait="svg.heat", patience=OPENING)
     expected = attention_of(transformer, text)
     assert page.evaluate("() => [...document.querySelectorAll('svg.heat > g > text')].map(one => one.textContent)") == expected.tokens
     read = "() => [...document.querySelectorAll('svg.heat .cell title')].map(one => one.textContent)"
-    assert [float(line.split(": ")[1]) for line in page.evaluate(read)] == [round(float(one), 4) for one in expected.weights[1, 2].ravel()]
+    shown = [float(line.split(": ")[1]) for line in page.evaluate(read)]
+    assert shown == pytest.approx(expected.weights[1, 2].ravel(), abs=6e-5)
     page.select_option("text=Show >> select", "scores")
     page.wait_for_function("() => location.hash.includes('show=scores')")
     cells = [line.split(": ")[1].replace("−", "-") for line in page.evaluate(read)]
@@ -372,7 +375,9 @@ def test_attention_is_what_the_transformer_computes(page, transformer):
     page.keyboard.press("Home")  # the mean of the heads
     page.wait_for_function("() => document.body.textContent.includes('Mean of the heads')")
     page.select_option("text=Show >> select", "weights")
-    page.wait_for_function("one => document.querySelector('svg.heat .cell title').textContent.endsWith(one)", arg=f"{expected.weights[1, :, 0, 0].mean():.4f}")
+    page.wait_for_function(
+        "one => document.querySelector('svg.heat .cell title').textContent.endsWith(one)", arg=f"{expected.weights[1, :, 0, 0].mean():.4f}"
+    )
     with page.expect_download() as saved:
         page.click("main >> text=CSV")
     assert len(Path(saved.value.path()).read_text().splitlines()) == 1 + len(expected.tokens) ** 2
@@ -383,8 +388,8 @@ def test_attention_is_what_the_transformer_computes(page, transformer):
 
 def test_a_sentence_that_is_too_long_is_said(browser, address, transformer):
     with opened(browser, address, wrong=("400",)) as page:
-        go(page, f"view=attention&text={'+'.join(['king'] * 64)}", wait="[role=alert]")
-        assert "at most 64 tokens" in page.text_content("[role=alert]")
+        go(page, f"view=attention&text={'+'.join(['king'] * 64)}", wait="[role=alert]", patience=OPENING)
+        assert "1 to 64 tokens" in page.text_content("[role=alert]")
 
 
 def test_an_exercise_is_marked_with_a_hint_and_then_as_right(page):
@@ -467,7 +472,7 @@ def test_axe_finds_nothing(request, browser, address, scheme, view):
     ready = {"neighbours": ".small-map .over text", "layer": "svg.net", "map": ".over text", "compare": ".bars"}.get(view)
     ready = ready or {"practice": ".question", "attention": "svg.heat"}[view]
     with opened(browser, address, color_scheme=scheme) as page:
-        go(page, f"view={view}&q=king&colour=norm&a=before.safetensors&b=after.safetensors", wait=ready)
+        go(page, f"view={view}&q=king&colour=norm&a=before.safetensors&b=after.safetensors", wait=ready, patience=OPENING)
         found = axe.Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
         assert [
             (one["id"], [node["html"][:160] + " " + node["failureSummary"][:200] for node in one["nodes"]])

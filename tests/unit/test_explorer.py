@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import tokenspace as ts
 from tokenspace.cli import main
-from tokenspace.errors import ArgumentError, DuplicateTokenError, MissingExtraError, ShapeError, UnknownTokenError
+from tokenspace.errors import ArgumentError, DuplicateTokenError, MissingExtraError, NotFiniteError, ShapeError, UnknownTokenError
 from tokenspace.explorer import api, columns, comparing, layers, lists, maps, pairs
 from tokenspace.explorer.answers import called, json_of
 from tokenspace.explorer.attending import Attentive
@@ -92,6 +92,24 @@ def test_tiny_tables_have_every_view(n):
     for name in ("norm", "order", "cluster"):
         assert len(columns.coloured(one, name).data) == n
     json.loads(json_of(one.document()))
+
+
+def test_a_table_without_rows_is_refused():
+    with pytest.raises(ArgumentError, match="with rows to explore; 'none' has none"):
+        Opened(ts.EmbeddingTable([], np.zeros((0, 3), dtype=np.float32)), "none")
+
+
+def test_rows_beyond_float64_s_squares_have_lists_and_a_reason_for_no_map():
+    rows = 1e200 * np.random.default_rng(0).standard_normal((30, 4))
+    one = opened([f"w{i}" for i in range(30)], rows)
+    found = lists.near(one, "w3", k=5)
+    order = np.argsort([float(ts.euclidean(rows[3], row)) for row in rows], kind="stable")[1:6]
+    assert [row["id"] for row in found["neighbours"]["euclidean"]] == order.tolist()
+    assert [row["ranks"]["euclidean"] for row in found["neighbours"]["euclidean"]] == [1, 2, 3, 4, 5]
+    assert json.loads(json_of(found))["norm"] is None  # an infinite one has no number in JSON
+    for make in (lambda: maps.pca(one), lambda: maps.named(one, "w1", "w2")):
+        with pytest.raises(NotFiniteError, match="squared distances"):
+            make()
 
 
 def test_completion_finds_the_very_token_then_beginnings_then_what_holds_it():

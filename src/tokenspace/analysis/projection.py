@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace.engines import local
-from tokenspace.errors import ArgumentError, ShapeError, ZeroVectorError
+from tokenspace.errors import ArgumentError, NotFiniteError, ShapeError, ZeroVectorError
 from tokenspace.rows import as_matrix
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def principal_axes(matrix: ArrayLike, m: int = 2, *, method: str = "auto", seed:
     ------
     ArgumentError
         If m is not positive, there are no rows, or the method is unknown.
+    NotFiniteError
+        If the rows' squares leave float64's range, or their coordinates float32's.
 
     Notes
     -----
@@ -101,8 +103,7 @@ def principal_axes(matrix: ArrayLike, m: int = 2, *, method: str = "auto", seed:
         message = f"expected m >= 1 axes of n >= 1 rows by one of auto, {', '.join(METHODS)}; seen m = {m}, n = {n}, method {method!r}"
         raise ArgumentError(message)
     count = local.thread_count(threads)
-    middle = sum(_each(rows, lambda block: block.sum(axis=0), count)) / n
-    total = float(sum(_each(rows, lambda block: ((block - middle) ** 2).sum(), count)))
+    middle, total = _spread(rows, count)
     chosen = method if method != "auto" else ("covariance" if d <= WIDEST else "randomised")
     axes, variance = METHODS[chosen](rows, middle, min(m, d), seed, count)
     axes *= np.where(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)] < 0, -1.0, 1.0)[:, None]
@@ -132,6 +133,8 @@ def named_axes(matrix: ArrayLike, directions: Sequence[ArrayLike], *, threads: i
         If a direction is zero.
     ShapeError
         If one has another length.
+    NotFiniteError
+        If the rows' squares leave float64's range, or their coordinates float32's.
 
     Notes
     -----
@@ -155,8 +158,7 @@ def named_axes(matrix: ArrayLike, directions: Sequence[ArrayLike], *, threads: i
     axes = np.stack([direction / np.abs(direction).max() for direction in given])
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
     count = local.thread_count(threads)
-    middle = sum(_each(rows, lambda block: block.sum(axis=0), count)) / max(1, len(rows))
-    total = float(sum(_each(rows, lambda block: ((block - middle) ** 2).sum(), count)))
+    middle, total = _spread(rows, count)
     along = sum(_each(rows, lambda block: (((block - middle) @ axes.T) ** 2).sum(axis=0), count))
     origin = np.zeros(rows.shape[1])
     return Projection(_coordinates(rows, origin, axes, count), axes, origin, along / total if total > 0 else np.full(len(axes), np.nan))
@@ -166,11 +168,30 @@ def _each(rows: NDArray[Any], function: Any, threads: int) -> list[Any]:
     """Apply a function to all rows as float64, block by block, in an order that does not depend on the number of threads."""
     step = max(1, BLOCK // rows.shape[1])
     parts = [(start, min(start + step, len(rows))) for start in range(0, len(rows), step)]
-    return local.run(lambda part: function(rows[slice(*part)].astype(np.float64)), parts, threads=threads)
+
+    def applied(part: tuple[int, int]) -> Any:
+        with np.errstate(over="ignore", invalid="ignore"):  # told from the result; a thread has its own state
+            return function(rows[slice(*part)].astype(np.float64))
+
+    return local.run(applied, parts, threads=threads)
+
+
+def _spread(rows: NDArray[Any], threads: int) -> tuple[NDArray[np.float64], float]:
+    """Return the mean of all rows and the sum of their squared distances from it."""
+    middle = sum(_each(rows, lambda block: block.sum(axis=0), threads)) / max(1, len(rows))
+    total = float(sum(_each(rows, lambda block: ((block - middle) ** 2).sum(), threads)))
+    if not np.isfinite(total):
+        message = "expected rows whose squared distances from their mean float64 can hold; their sum is infinite"
+        raise NotFiniteError(message, hint="divide all rows by one power of ten first")
+    return np.asarray(middle, dtype=np.float64), total
 
 
 def _coordinates(rows: NDArray[Any], middle: NDArray[np.float64], axes: NDArray[np.float64], threads: int) -> NDArray[np.float32]:
-    return np.concatenate(_each(rows, lambda block: ((block - middle) @ axes.T).astype(np.float32), threads))
+    found = np.concatenate(_each(rows, lambda block: ((block - middle) @ axes.T).astype(np.float32), threads))
+    if not np.isfinite(found).all():
+        message = "expected rows whose coordinates float32 can hold"
+        raise NotFiniteError(message, hint="divide all rows by one power of ten first")
+    return found
 
 
 def _covariance(

@@ -76,10 +76,7 @@ class Attentive:
 
                 self._reader = Reader(str(self.folder))
             if text not in self._kept:
-                found = self._reader.attention(text)
-                if len(found.tokens) > SHOWN:
-                    message = f"expected a sentence of at most {SHOWN} tokens; seen {len(found.tokens)}"
-                    raise ArgumentError(message)
+                found = self._reader.attention(text, most=SHOWN)
                 if len(self._kept) >= KEPT:
                     del self._kept[next(iter(self._kept))]
                 self._kept[text] = found

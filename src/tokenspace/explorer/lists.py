@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace.measures import MEASURES, listed_pairs
+from tokenspace.measures import MEASURES, listed_pairs, norms
 from tokenspace.queries import terms_of
 from tokenspace.ranking import ranks
 
@@ -61,7 +61,7 @@ def near(opened: Opened, text: str, *, k: int = 12, include_query: bool = False)
         "table": opened.name,
         "query": text,
         "terms": [{"id": int(row), "token": token} for row, token in zip(own, table.vocabulary.tokens_of(own), strict=True)],
-        "norm": float(np.linalg.norm(vector)),
+        "norm": float(norms(vector[None, :])[0]),
         "k": k,
         "neighbours": {
             measure: [

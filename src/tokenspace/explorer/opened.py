@@ -44,6 +44,13 @@ class Opened:
     threads : int, optional
         Of each search.
 
+    Raises
+    ------
+    ArgumentError
+        If the table has no rows.
+    ShapeError
+        If a column has not one number for each row.
+
     Notes
     -----
     The table never changes, so what is kept cannot go stale: 8 bytes a row for norms, the searches' codes (d + 2 bytes a row or so),
@@ -59,6 +66,9 @@ class Opened:
         columns: Mapping[str, ArrayLike] | None = None,
         threads: int | None = None,
     ) -> None:
+        if not table.n:
+            message = f"expected a table with rows to explore; {name!r:.80} has none"
+            raise ArgumentError(message)
         self.table, self.name, self.argument, self.threads = table, name, argument or name, threads
         self.columns = {title: _column(title, values, table.n) for title, values in (columns or {}).items()}
         self._lock = threading.RLock()
@@ -125,14 +135,13 @@ class Opened:
     def document(self) -> dict[str, Any]:
         """Return what the page says of the table."""
         table, lengths = self.table, self.lengths
-        some = lengths if table.n else np.zeros(1)
         return {
             "name": self.name,
             "argument": self.argument,
             "n": table.n,
             "d": table.d,
             "dtype": str(table.dtype),
-            "norms": {"min": float(some.min()), "median": float(np.median(some)), "max": float(some.max())},
+            "norms": {"min": float(lengths.min()), "median": float(np.median(lengths)), "max": float(lengths.max())},
             "zero_rows": int((lengths == 0).sum()),
             "columns": ["norm", "order", "cluster", *self.columns],
             "opening": self.opening,

@@ -97,8 +97,9 @@ class Reader:
         self._model: Any = model.eval()
         self.layers = int(model.config.num_hidden_layers)
         self.heads = int(model.config.num_attention_heads)
+        self._positions = int(getattr(model.config, "max_position_embeddings", None) or LONGEST)
 
-    def attention(self, text: str, *, pair: str | None = None) -> Attention:
+    def attention(self, text: str, *, pair: str | None = None, most: int = LONGEST) -> Attention:
         """Return the attention of all layers and heads for a text.
 
         Parameters
@@ -106,6 +107,8 @@ class Reader:
         text : str
         pair : str, optional
             A second text, read after the first as the tokenizer joins them.
+        most : int, default 512
+            Tokens that are read; a model with fewer positions reads no more than those.
 
         Returns
         -------
@@ -114,7 +117,7 @@ class Reader:
         Raises
         ------
         ArgumentError
-            If the text is longer than 512 tokens, or empty.
+            If the text has more tokens than that, or none.
 
         Notes
         -----
@@ -123,8 +126,9 @@ class Reader:
         encoded = self._tokenizer(text, pair, return_tensors="pt", truncation=False)
         encoded.pop("token_type_ids", None) if "token_type_ids" not in self._accepted() else None
         length = int(encoded["input_ids"].shape[1])
-        if not 1 <= length <= LONGEST:
-            message = f"expected a text of 1 to {LONGEST} tokens; seen {length}"
+        most = min(most, LONGEST, self._positions)
+        if not 1 <= length <= most:
+            message = f"expected a text of 1 to {most} tokens; seen {length}"
             raise ArgumentError(message)
         seen: list[tuple[torch.Tensor, torch.Tensor]] = []
         token = _seen.set(seen)

@@ -32,6 +32,7 @@ export async function show_in({ model, el }) {
     });
   askBy({ ask: (path, params, options) => asked(path, params, Boolean(options?.post)), column: (path, params) => asked(path, params, false) });
   embed();
+  el.dataset.lmSuppressShortcuts = "true"; // a letter typed here is no command of JupyterLab's, which looks before this page can
   const root = el.attachShadow({ mode: "open" });
   const style = document.createElement("style");
   style.textContent = model.get("_style");
