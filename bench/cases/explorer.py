@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 WORDS = ["queen", "music", "paris", "seven", "water", "river", "doctor", "blue", "france", "computer"]
 FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+PACE = 300
+"""Milliseconds between two keys: forty words a minute."""
+
 ZOOMING = 4.0
 """Seconds of zooming."""
 
@@ -41,9 +44,15 @@ KEY = """async word => {
     box.value = word;
     const began = performance.now();
     box.dispatchEvent(new InputEvent("input", {bubbles: true}));
-    await new Promise(done => { const look = () => title() === word ? done() : requestAnimationFrame(look); look(); });
-    return performance.now() - began;
+    const painted = new MessageChannel();
+    const frame = new Promise(done => { painted.port1.onmessage = done; });
+    const look = () => title() === word ? painted.port2.postMessage(0) : requestAnimationFrame(look);
+    requestAnimationFrame(look); // a message from a frame's callback comes when the frame is laid out and painted
+    await frame;
+    const took = performance.now() - began, asked = performance.getEntriesByType("resource").findLast(one => one.name.includes("/near?"));
+    return [took, asked.responseEnd - asked.requestStart];
 }"""
+"""From the key to the end of the frame that shows its lists, and how much of that the server took to answer."""
 
 ZOOM = """async seconds => {
     const pad = document.querySelector(".pad"), box = pad.getBoundingClientRect(), began = performance.now(), before = tokenspaceFrames.count, times = [];
@@ -120,7 +129,7 @@ def weight() -> str:
 
 def lists(browser: Any, options: argparse.Namespace) -> dict[str, Any]:
     """Measure the first view on a real table."""
-    first, told, keys, sent, outside = [], [], [], [], 0
+    first, told, keys, answers, sent, outside = [], [], [], [], [], 0
     for _ in range(options.rounds):
         with serving(options.table) as (address, began):
             told.append(time.perf_counter() - began)
@@ -134,13 +143,18 @@ def lists(browser: Any, options: argparse.Namespace) -> dict[str, Any]:
             first.append(time.perf_counter() - began)
             page.wait_for_selector(".small-map .over text", timeout=60_000)
             sent.append(sum(size for url, size in sizes.items() if "/map" not in url) / 1000)
-            keys += [page.evaluate(KEY, word) for word in WORDS]
+            for word in WORDS:
+                page.wait_for_timeout(PACE)
+                took, answered = page.evaluate(KEY, word)
+                keys.append(took)
+                answers.append(answered)
             outside += sum(not re.match(rf"({re.escape(address)}|data:|blob:)", url) for url in sizes)
             page.close()
     return {
         "command to address, s": told,
         "command to first list painted, s": first,
-        "key to its neighbours on the page, ms": keys,
+        "key to its neighbours painted, ms": keys,
+        "of that, the server's answer, ms": answers,
         "first load without points, kB": sent,
         "requests to other hosts": outside,
     }

@@ -53,8 +53,8 @@ def ranks(
 
     Notes
     -----
-    One pass over the table, O(n (d + log m)), and no memory that grows with it. Squares that would leave float64's range are measured pair by
-    pair instead, as the search does: some thirty times slower, and 40 bytes a row.
+    One pass over the table, O(n (d + log m)), and no memory that grows with it. Where squares would leave float64's range, pairs are
+    measured one by one, as the search does, and sorted: far slower, and 40 bytes a row.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def ranks(
         return rank_counts(query, matrix[some], lengths[some], own, zero=part[0], limits=limits, ids=ids)
 
     count = local.thread_count(threads)
-    before = sum(local.run(counted, local.ranges(len(matrix), PARTS * count), threads=count))
+    before = np.sum(local.run(counted, local.ranges(len(matrix), PARTS * count), threads=count), axis=0)
     for row in left_out:
         before -= counted((row, row + 1))
     result: dict[Measure, NDArray[np.int64]] = {}

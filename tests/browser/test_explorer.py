@@ -371,6 +371,9 @@ def test_attention_is_what_the_transformer_computes(page, transformer):
     assert [float(one) for one in cells] == pytest.approx(expected.scores[1, 2].ravel(), abs=6e-5)
     page.select_option("text=Read a row >> select", "1")
     assert "query the" in page.inner_text(".reading")
+    page.focus("svg.heat")
+    page.keyboard.press("ArrowDown")
+    assert "query king" in page.inner_text(".reading")
     page.focus("input[type=range] >> nth=1")
     page.keyboard.press("Home")  # the mean of the heads
     page.wait_for_function("() => document.body.textContent.includes('Mean of the heads')")

@@ -23,8 +23,17 @@ export function Attention() {
     asking.run((signal) => ask("/attention", { text, layer, head }, { signal })).then((next) => { if (next) { setFound(next); setWrong(""); } }, (error) => setWrong(`${error.message} ${error.hint ?? ""}`));
   }, [text, layer, head]);
   if (!possible?.possible) return html`<section class="card practice-card"><h1>Attention</h1><p class="empty-note">${possible?.why_not}</p></section>`;
-  const cell = found ? Math.max(20, Math.min(40, Math.floor(620 / found.tokens.length))) : 0;
-  const side = 110;
+  const many = found?.tokens.length ?? 1;
+  const side = Math.min(110, 24 + 7 * Math.max(...(found?.tokens ?? [""]).map((/** @type {string} */ token) => visible(token).length)));
+  const cell = Math.max(20, Math.min(40, Math.floor((Math.min(innerWidth - 80, 730) - side) / many)));
+  /** Arrow keys choose the cell that is read out. @param {KeyboardEvent} event */
+  const pressed = (event) => {
+    const [down, across] = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key] ?? [0, 0];
+    if (!down && !across) return;
+    event.preventDefault();
+    const limited = (/** @type {number} */ place) => Math.max(0, Math.min(many - 1, place));
+    setAt(at ? [limited(at[0] + down), limited(at[1] + across)] : [0, 0]);
+  };
   const values = found?.[kind] ?? [];
   const flat = values.flat().filter((/** @type {number | null} */ value) => value !== null);
   const [low, high] = kind === "weights" ? [0, Math.max(0.001, ...flat)] : [Math.min(0, ...flat), Math.max(0, ...flat)];
@@ -39,9 +48,9 @@ export function Attention() {
       <label class="field">Layer ${layer + 1} of ${found.layers}<input type="range" min="0" max=${found.layers - 1} value=${layer} onInput=${(/** @type {Event} */ event) => show({ layer: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
       <label class="field">${head < 0 ? "Mean of the heads" : `Head ${head + 1} of ${found.heads}`}<input type="range" min="-1" max=${found.heads - 1} value=${head} onInput=${(/** @type {Event} */ event) => show({ head: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
       <label class="field">Show<select value=${kind} onChange=${(/** @type {Event} */ event) => show({ show: /** @type {HTMLSelectElement} */ (event.target).value })}><option value="weights">weights, after the softmax</option><option value="scores">scaled inner products</option></select></label>
-      <p class="reading" role="status">${at ? html`query <b>${visible(found.tokens[at[0]])}</b>, key <b>${visible(found.tokens[at[1]])}</b><br /><span class="m-i">⟨q, k⟩/√d = ${number(found.scores[at[0]][at[1]], 3)}</span>; it takes <span class="m-c">${number(100 * found.weights[at[0]][at[1]], 1)} %</span> from there` : html`<span class="muted">Each row is one token's query and sums to 1 after the softmax.<br />Choose a cell to read it.</span>`}</p>
+      <p class="reading" role="status">${at ? html`query <b>${visible(found.tokens[at[0]])}</b>, key <b>${visible(found.tokens[at[1]])}</b><br /><span class="m-i">⟨q, k⟩/√d = ${number(found.scores[at[0]][at[1]], 3)}</span>; it takes <span class="m-c">${number(100 * found.weights[at[0]][at[1]], 1)} %</span> from there` : html`<span class="muted">Each row is one token's query and sums to 1 after the softmax.<br />Choose a cell to read it, by pointer or arrow keys.</span>`}</p>
     </div>
-    <div style="overflow-x:auto"><svg ref=${drawing} class="heat" width=${side + cell * found.tokens.length + 8} height=${side + cell * found.tokens.length + 8} role="group" aria-label=${`Attention from ${found.tokens.length} tokens to each other, layer ${layer + 1}`}>
+    <div style="overflow-x:auto"><svg ref=${drawing} class="heat" tabindex="0" onKeyDown=${pressed} width=${side + cell * many + 8} height=${side + cell * many + 8} role="application" aria-label=${`Attention from ${many} tokens to each other, layer ${layer + 1}. Arrow keys choose a cell.`}>
       ${found.tokens.map((/** @type {string} */ token, /** @type {number} */ j) => html`<text key=${j} transform=${`translate(${side + cell * (j + 0.5) + 4} ${side - 8}) rotate(-55)`}>${visible(token)}</text>`)}
       ${found.tokens.map((/** @type {string} */ token, /** @type {number} */ i) => html`<g key=${i}><text x=${side - 8} y=${side + cell * (i + 0.5) + 4} text-anchor="end">${visible(token)}</text>
         ${values[i].map((/** @type {number | null} */ value, /** @type {number} */ j) => {
