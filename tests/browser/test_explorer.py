@@ -171,6 +171,13 @@ def test_what_is_typed_is_answered_as_it_is_typed_and_completed(page):
     page.click("#offered li >> nth=0")
     page.wait_for_function("() => document.querySelector('h1 .token').textContent === 'queen - woman'")
     assert "q=queen+-+woman" in page.url
+    page.fill("#q", "woman")
+    page.wait_for_function("() => document.querySelector('h1 .token').textContent === 'woman' && location.hash.includes('q=woman')")
+    page.fill("input.k", "3")
+    page.press("input.k", "Enter")
+    page.wait_for_function("() => document.querySelectorAll('.list tbody tr').length === 9")
+    page.focus("#q")
+    page.keyboard.press("End")
     page.type("#q", "zzz")
     assert page.wrong == []  # a word that is not finished is no error
     page.press("#q", "Enter")
@@ -363,24 +370,25 @@ def test_attention_is_what_the_transformer_computes(page, transformer):
     expected = attention_of(transformer, text)
     assert page.evaluate("() => [...document.querySelectorAll('svg.heat > g > text')].map(one => one.textContent)") == expected.tokens
     read = "() => [...document.querySelectorAll('svg.heat .cell title')].map(one => one.textContent)"
+    first = page.evaluate(read)[1]
     shown = [float(line.split(": ")[1]) for line in page.evaluate(read)]
     assert shown == pytest.approx(expected.weights[1, 2].ravel(), abs=6e-5)
-    page.select_option("text=Show >> select", "scores")
+    page.select_option(".field:has-text('Show') select", "scores")
     page.wait_for_function("() => location.hash.includes('show=scores')")
     cells = [line.split(": ")[1].replace("−", "-") for line in page.evaluate(read)]
     assert [float(one) for one in cells] == pytest.approx(expected.scores[1, 2].ravel(), abs=6e-5)
-    page.select_option("text=Read a row >> select", "1")
+    page.select_option(".field:has-text('Read a row') select", "1")
     assert "query the" in page.inner_text(".reading")
     page.focus("svg.heat")
     page.keyboard.press("ArrowDown")
     assert "query king" in page.inner_text(".reading")
+    page.select_option(".field:has-text('Show') select", "weights")
     page.focus("input[type=range] >> nth=1")
-    page.keyboard.press("Home")  # the mean of the heads
-    page.wait_for_function("() => document.body.textContent.includes('Mean of the heads')")
-    page.select_option("text=Show >> select", "weights")
-    page.wait_for_function(
-        "one => document.querySelector('svg.heat .cell title').textContent.endsWith(one)", arg=f"{expected.weights[1, :, 0, 0].mean():.4f}"
-    )
+    page.keyboard.press("Home")
+    page.wait_for_function("() => document.body.textContent.includes('Mean of the heads') && location.hash.includes('head=-1')")
+    page.wait_for_function("old => document.querySelectorAll('svg.heat .cell title')[1].textContent !== old", arg=first)
+    mean = expected.weights[1].mean(axis=0).ravel()
+    assert [float(line.split(": ")[1]) for line in page.evaluate(read)] == pytest.approx(mean, abs=6e-5)
     with page.expect_download() as saved:
         page.click("main >> text=CSV")
     assert len(Path(saved.value.path()).read_text().splitlines()) == 1 + len(expected.tokens) ** 2
@@ -535,3 +543,28 @@ def test_the_notebook_widget_shows_the_same_lists(browser, address, folder):
         first = page.locator("#el table[data-measure=cosine] .token").first.text_content()
         assert first == printed_lists(folder / "before.safetensors", "king")["cosine"][0]["token"]
         page.wait_for_selector("#el .handle")
+
+
+@pytest.mark.parametrize(
+    ("view", "ready", "act"),
+    [
+        ("neighbours", ".handle", lambda page: page.click("table[data-measure=cosine] button.pick >> nth=3")),
+        ("layer", "svg.net", lambda page: page.click("text=king − man + woman")),
+        ("map", ".over text", lambda page: page.select_option(".field:has-text('Colour') select", "norm")),
+        ("compare", ".bars", lambda page: page.select_option(".field:has-text('measure') select", "euclidean")),
+        ("practice", ".question", lambda page: page.click("text=New numbers")),
+    ],
+    ids=lambda one: one if isinstance(one, str) and one.isalpha() else "",
+)
+def test_the_address_of_a_view_brings_it_back_elsewhere(browser, address, view, ready, act):
+    with opened(browser, address) as page, opened(browser, address) as other:
+        go(page, f"view={view}&q=king", wait=ready)
+        before = page.url
+        act(page)
+        page.mouse.move(2, 2)  # a row under the pointer is named on the map
+        page.wait_for_function("before => location.href !== before", arg=before)
+        page.wait_for_timeout(1500)
+        other.goto(page.url)
+        other.wait_for_selector(ready)
+        other.wait_for_timeout(1500)
+        assert other.inner_text("main") == page.inner_text("main")

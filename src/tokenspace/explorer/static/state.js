@@ -169,11 +169,14 @@ export async function start() {
     const found = answer.value;
     cancelAnimationFrame(waiting);
     clearTimeout(soon);
-    const settle = () =>
+    const settle = () => {
+      const typed = typing !== "" && found?.query === typing;
       batch(() => {
         settled.value = found;
-        if (typing && found?.query === typing) show({ q: typing, v: "" });
+        if (typed) show({ q: typing, v: "" });
       });
+      if (typed) typing = ""; // from here on it is like any other address: another k asks again
+    };
     waiting = requestAnimationFrame(() => (soon = setTimeout(settle))); // a task after the frame: its paint is done
   });
   for (const moved of ours ? ["popstate", "hashchange"] : [])
