@@ -126,7 +126,7 @@ int64_t ts_json_items(const uint8_t *text, int64_t at, int64_t size, int32_t for
 {
     const uint8_t *p = text + at, *end = text + size, *next;
     int64_t count = 0, strings = 0, used = 0;
-    item found;
+    item found = {0};
     offsets[0] = state[1] = 0;
     for (; count < room && (next = read_item(p, end, form, &found)); count++, p = next) {
         int64_t first = found.first_end - found.first, second = form == MERGED ? found.second_end - found.second : 0;
