@@ -1,6 +1,6 @@
 """The byte screen's index beside a table: ``TABLE.codes``, a safetensors file of the rows' 7-bit codes, mapped and not read.
 
-Tensors: ``high`` U8 (blocks, (groups + 1) // 2, 16, 4) and ``low`` U8 (blocks, groups // 2, 16, 4), the two planes of the codes,
+Tensors: ``high`` U8 (blocks, (groups + 1) // 2, 16, 4) and ``low`` U8 (16 blocks, groups // 2, 4), the two planes of the codes,
 ``scales`` and ``residuals`` U8 (16 blocks), ``coarse`` U8 (panels), ``middle`` F32 (d). The metadata holds what is needed to read them
 (base, unit, rows) and a digest of the matrix they were made from, so that codes of another table are not used.
 `tokenspace.native.CodedRows` says what the numbers mean.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenspace.table import EmbeddingTable
 
 SUFFIX = ".codes"
-VERSION = "2"
+VERSION = "3"
 SAMPLE = 64
 """Rows, spread over the matrix, whose bytes are digested with its shape: 0.2 ms, whatever the table's size."""
 

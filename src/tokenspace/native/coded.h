@@ -13,7 +13,7 @@ typedef uint32_t fours __attribute__((vector_size(4 * ROWS))); /* of codes */
 
 struct coded {
     const uint8_t *high;      /* (blocks, (groups + 1) / 2, 16, 4): u of a group, and of the next one times 16; of a last odd one u + 16 v */
-    const uint8_t *low;       /* (blocks, groups / 2, 16, 4): v likewise */
+    const uint8_t *low;       /* (16 blocks, groups / 2, 4): v likewise, row after row */
     const uint8_t *scales;    /* (16 blocks): s, as the float32 with the bits (code << 20) + base */
     const uint8_t *residuals; /* (16 blocks): |e| <= code · unit · s */
     const uint8_t *coarse;    /* (panels): |x' - 8 s (u - 8)| <= code · 9 unit · s for each row of the panel */
@@ -33,23 +33,45 @@ struct row_terms {
     floats scale, factor, addend; /* scale is s · factor */
 };
 
-/* Adds the products of four codes of each row with the four of a query; 2 · 127 · 127 < 2^15, so pairs fit into 16 bits. */
-static inline __attribute__((always_inline)) ints add_products(ints sum, bytes4 rows, int32_t query)
+/* Adds the products of codes, four a sum; 2 · 127 · 127 < 2^15, so pairs fit into 16 bits. `query` holds signed bytes. */
+static inline __attribute__((always_inline)) ints add_each(ints sum, bytes4 rows, bytes4 query)
 {
 #if defined(__AVX512VNNI__)
-    return (ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)rows, _mm512_set1_epi32(query));
+    return (ints)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)rows, (__m512i)query);
 #elif defined(__AVX512BW__)
-    __m512i pairs = _mm512_maddubs_epi16((__m512i)rows, _mm512_set1_epi32(query));
+    __m512i pairs = _mm512_maddubs_epi16((__m512i)rows, (__m512i)query);
     return sum + (ints)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
 #elif defined(__AVX2__)
-    __m256i pairs = _mm256_maddubs_epi16((__m256i)rows, _mm256_set1_epi32(query));
+    __m256i pairs = _mm256_maddubs_epi16((__m256i)rows, (__m256i)query);
     return sum + (ints)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 #else
-    int8_t q[4];
-    memcpy(q, &query, 4);
-    for (int r = 0; r < ROWS; r++)
-        sum[r] += rows[4 * r] * q[0] + rows[4 * r + 1] * q[1] + rows[4 * r + 2] * q[2] + rows[4 * r + 3] * q[3];
+    int8_t q[4 * ROWS];
+    memcpy(q, &query, sizeof q);
+    for (int i = 0; i < 4 * ROWS; i += 4)
+        sum[i / 4] += rows[i] * q[i] + rows[i + 1] * q[i + 1] + rows[i + 2] * q[i + 2] + rows[i + 3] * q[i + 3];
     return sum;
+#endif
+}
+
+/* Adds the products of four codes of each row with the same four of a query. */
+static inline __attribute__((always_inline)) ints add_products(ints sum, bytes4 rows, int32_t query)
+{
+    ints each = (ints){0} + query;
+    return add_each(sum, rows, (bytes4)each);
+}
+
+/* The first bytes from `at` on, a multiple of four of them, and zeros behind. */
+static inline __attribute__((always_inline)) fours first_bytes(const uint8_t *at, int64_t count)
+{
+#if defined(__AVX512BW__)
+    return (fours)_mm512_maskz_loadu_epi8(count < 64 ? (1ull << count) - 1 : ~0ull, at);
+#else
+    fours x = {0};
+    if (count >= (int64_t)sizeof x)
+        memcpy(&x, at, sizeof x);
+    else
+        memcpy(&x, at, (size_t)count);
+    return x;
 #endif
 }
 

@@ -84,7 +84,7 @@ void ts_code_rows(int32_t type, const unsigned char *rows, int64_t stride, int64
         const double s = step, inverse = 1 / s;
         lanes sum[PARTS] = {{0}}, coarse_sum[PARTS] = {{0}};
         uint8_t *upper = high + (row / BLOCK * (groups - pairs) * BLOCK + row % BLOCK) * 4;
-        uint8_t *lower = low + (row / BLOCK * pairs * BLOCK + row % BLOCK) * 4;
+        uint8_t *lower = low + row * pairs * 4;
         for (int64_t k = 0; k < d; k += 8) {
             double eight[8];
             for (int p = 0; p < PARTS; p++) {
@@ -102,7 +102,7 @@ void ts_code_rows(int32_t type, const unsigned char *rows, int64_t stride, int64
                 int32_t a = (int32_t)eight[j] + 68, b = (int32_t)eight[j + 4] + 68;
                 if (k / 8 < pairs) {
                     upper[k / 8 * BLOCK * 4 + j] = (uint8_t)(a >> 3 | b >> 3 << 4);
-                    lower[k / 8 * BLOCK * 4 + j] = (uint8_t)((a & 7) | (b & 7) << 4);
+                    lower[k / 8 * 4 + j] = (uint8_t)((a & 7) | (b & 7) << 4);
                 } else {
                     upper[k / 8 * BLOCK * 4 + j] = (uint8_t)(a >> 3 | (a & 7) << 4);
                 }

@@ -1,57 +1,114 @@
-/* The nearest rows of one query: screened by the upper plane of their codes, half of the bytes, and finished as soon as some are kept.
+/* The nearest rows of one query: screened by the upper plane of their codes, half of the bytes; what that leaves is screened again by
+ * the whole codes, which takes a line or three of the cache a row; what that leaves is finished.
  *
  * Panels spread over the table come first, so that the threshold is near its end before most rows are seen. The twin is
  * reference_screens.nearest. */
 #include "coded.h"
 #include "settle.h"
 
-enum { SPREAD = 16 };   /* panels that come first */
-enum { AHEAD = 2048 }; /* bytes fetched ahead: the processor itself stops at a page's end */
+enum { SPREAD = 16 };               /* panels that come first */
+enum { AHEAD = 2048 };              /* bytes fetched ahead: the processor itself stops at a page's end */
+enum { SOME = 32, MANY = SOME + PANEL * BLOCK }; /* rows that wait for the second screen, while their codes are fetched */
 
-/* Adds the products of the upper plane's two groups in a byte with 8 codes of the query, or of the one with 4. */
-static inline __attribute__((always_inline)) void add_pair(ints *sum, const uint8_t *row, const int8_t *codes, int count)
+/* The query as codes, and what its keys are to the screens. */
+struct frame {
+    double slope, shift, doubt, scale; /* see struct settling */
+    float terms[5];                    /* see struct asked */
+    int32_t offset;                    /* 4 · the sum of its codes: c is 8 (u - 8) and v - 4 */
+    const int8_t *own, *even, *odd;    /* its codes; those of every other group of four, as the lower plane has them */
+};
+struct waiting {
+    int64_t zero;                        /* the row from which rows are counted */
+    int32_t count, row[MANY], sum[MANY]; /* how many, which, and the products of codes that the upper plane gives */
+};
+
+/* Adds the products of the upper plane's two groups in a byte with 8 codes of the query. */
+static inline __attribute__((always_inline)) void add_pair(ints *sum, const uint8_t *row, const int8_t *codes)
 {
     fours u;
-    int32_t four[2] = {0};
+    int32_t four[2];
     __builtin_prefetch(row + AHEAD);
     memcpy(&u, row, sizeof u);
-    memcpy(four, codes, (size_t)count);
+    memcpy(four, codes, sizeof four);
     sum[0] = add_products(sum[0], (bytes4)(u & 0x0f0f0f0f), four[0]);
     sum[1] = add_products(sum[1], (bytes4)(u >> 4 & 0x0f0f0f0f), four[1]);
 }
 
-/* The query as codes, and what its keys are to the screen. */
-struct frame {
-    double slope, shift, doubt, scale; /* see struct settling */
-    float terms[5];                    /* see struct asked */
-    int32_t offset;                    /* 64 · the sum of its codes: c is 8 (u - 8) and what the coarse residual holds */
-};
-
-/* Keeps the rows of blocks first..last-1, of one panel, that may count; row numbers from row `zero` on. */
-static void screen(const struct coded *x, const struct frame *f, const int8_t *own, const struct candidates *kept, int64_t first,
-                   int64_t last, int64_t zero)
+/* Lets the rows of blocks first..last-1, of one panel, wait that may reach the threshold. */
+static void screen(const struct coded *x, const struct frame *f, float threshold, int64_t first, int64_t last, struct waiting *w)
 {
-    const int64_t pairs = (x->groups + 1) / 2;
-    const float *t = f->terms, edge = edge_of(x, first, t), lost = (float)x->coarse[first / PANEL] * (9 * x->unit) * t[0];
-    float threshold = kept->lower[0] - edge;
+    const int64_t pairs = (x->groups + 1) / 2, size = x->groups / 2 * 4;
+    const float *t = f->terms, lost = (float)x->coarse[first / PANEL] * (9 * x->unit) * t[0];
+    threshold -= edge_of(x, first, t);
     for (int64_t at = first * BLOCK; at < last * BLOCK; at += ROWS) {
         const uint8_t *row = x->high + (at / BLOCK * pairs * BLOCK + at % BLOCK) * 4;
         ints sum[4] = {{0}};
         int64_t p = 0;
-        for (; p + 2 <= x->groups / 2; p += 2) {
-            add_pair(sum, row + p * BLOCK * 4, own + 8 * p, 8);
-            add_pair(sum + 2, row + (p + 1) * BLOCK * 4, own + 8 * p + 8, 8);
+        for (; p + 2 <= pairs; p += 2) {
+            add_pair(sum, row + p * BLOCK * 4, f->own + 8 * p);
+            add_pair(sum + 2, row + (p + 1) * BLOCK * 4, f->own + 8 * p + 8);
         }
-        for (; p < pairs; p++)
-            add_pair(sum, row + p * BLOCK * 4, own + 8 * p, 2 * p + 1 < x->groups ? 8 : 4);
+        if (p < pairs)
+            add_pair(sum, row + p * BLOCK * 4, f->own + 8 * p);
         struct row_terms terms = terms_of(x, at);
-        floats slack = terms.scale * lost, key = bound_of(x, ((sum[0] + sum[1]) + (sum[2] + sum[3])) * 8 - f->offset, terms, slack, t);
-        uint32_t hits = reaching(key, threshold) & real_rows(x, at);
-        if (__builtin_expect(hits != 0, 0)) {
-            keep(kept, 0, at - zero, hits, key + edge, 2 * (slack + edge));
-            threshold = kept->lower[0] - edge;
+        sum[0] = ((sum[0] + sum[1]) + (sum[2] + sum[3])) * 8 - 16 * f->offset;
+        uint32_t hits = reaching(bound_of(x, sum[0], terms, terms.scale * lost, t), threshold) & real_rows(x, at);
+        for (; __builtin_expect(hits != 0, 0); hits &= hits - 1) {
+            const int r = __builtin_ctz(hits);
+            w->row[w->count] = (int32_t)(at + r - w->zero);
+            w->sum[w->count++] = sum[0][r];
+            __builtin_prefetch(x->residuals + at + r);
+            for (int64_t i = 0; i < size; i += 64)
+                __builtin_prefetch(x->low + (at + r) * size + i);
         }
     }
+}
+
+/* The sum of the products of the lower plane's codes v of a row with those of the query. */
+static inline int32_t lower_sum(const struct coded *x, const struct frame *f, int64_t row)
+{
+    const int64_t size = x->groups / 2 * 4;
+    const uint8_t *low = x->low + row * size;
+    ints sum = {0};
+    int32_t result = 0;
+    for (int64_t i = 0; i < size; i += 4 * ROWS) { /* the query's codes go on with zeros */
+        const fours v = first_bytes(low + i, size - i);
+        bytes4 even, odd;
+        memcpy(&even, f->even + i, sizeof even);
+        memcpy(&odd, f->odd + i, sizeof odd);
+        sum = add_each(sum, (bytes4)(v & 0x0f0f0f0f), even);
+        sum = add_each(sum, (bytes4)(v >> 4 & 0x0f0f0f0f), odd);
+    }
+    for (int r = 0; r < ROWS; r++)
+        result += sum[r];
+    if (x->groups % 2) { /* a last group has its v in the upper plane */
+        const uint8_t *high = x->high + ((row / BLOCK * (x->groups / 2 + 1) + x->groups / 2) * BLOCK + row % BLOCK) * 4;
+        for (int i = 0; i < 4; i++)
+            result += (high[i] >> 4) * f->own[4 * (x->groups - 1) + i];
+    }
+    return result;
+}
+
+/* Keeps those of the waiting rows whose whole codes may reach the threshold. */
+static void screen_again(const struct coded *x, const struct frame *f, const struct candidates *kept, struct waiting *w)
+{
+    const float *t = f->terms;
+    for (int32_t i = 0; i < w->count; i++) {
+        const int64_t row = w->zero + w->row[i];
+        const int32_t bits = ((int32_t)x->scales[row] << 20) + x->base;
+        const float factor = x->factor ? x->factor[row] : 1, edge = edge_of(x, row / BLOCK, t);
+        float scale;
+        memcpy(&scale, &bits, sizeof scale);
+        scale *= factor;
+        const float slack = (float)x->residuals[row] * x->unit * scale * t[0];
+        float upper = (float)(w->sum[i] + lower_sum(x, f, row) - f->offset) * scale + slack;
+        if (x->factor)
+            upper += factor * t[2];
+        if (x->addend)
+            upper += x->addend[row] * t[3];
+        keep_row(kept, 0, w->row[i], upper + edge, 2 * (slack + edge));
+    }
+    w->count = 0;
 }
 
 /* Codes the query, whole numbers in -127..127 of scale s', and says what turns products of codes into keys: see search/screen.py. */
@@ -71,16 +128,23 @@ static void prepare(const struct table *t, const double *query, double length, c
         f->scale = 1e-15 * farthest;
     if (f->scale == 0)
         f->scale = 1;
-    for (int64_t k = 0; k < 4 * groups; k++) {
-        double x = k < t->d ? moved[k] / f->scale : 0, c = nearbyint(x);
+    int8_t *even = codes + (groups + 1) / 2 * 8, *odd = even + groups / 2 * 4 + 4 * ROWS;
+    memset(codes, 0, (size_t)(odd - codes + groups / 2 * 4 + 4 * ROWS));
+    for (int64_t k = 0; k < t->d; k++) {
+        double x = moved[k] / f->scale, c = nearbyint(x);
         codes[k] = (int8_t)c;
+        if (k / 8 < groups / 2)
+            (k % 8 < 4 ? even : odd)[k / 8 * 4 + k % 4] = (int8_t)c;
         whole += c;
         kept += c * c;
         lost += (x - c) * (x - c);
     }
     kept = sqrt(kept);
     lost = sqrt(lost);
-    f->offset = 64 * (int32_t)whole;
+    f->offset = 4 * (int32_t)whole;
+    f->own = codes;
+    f->even = even;
+    f->odd = odd;
     f->slope = t->measure == DIFFERENCE ? 0.5 : 1;
     f->shift = t->measure == DIFFERENCE ? square / 2 : t->measure == PRODUCT ? -constant : 0;
     f->doubt = 1e-30 + (t->measure == PRODUCT ? 1e-10 * length * farthest : 0);
@@ -102,6 +166,7 @@ void ts_nearest(const uint8_t *high, const uint8_t *low, const uint8_t *scales, 
     const struct table t = {measure, type, rows, stride, d, lengths, most};
     const struct candidates kept = {k, room, lower, upper, row, count};
     const double length = sqrt(pair(query, (const unsigned char *)query, d, 0, FLOAT64, 8));
+    struct waiting w = {.zero = first * BLOCK};
     struct frame f;
     prepare(&t, query, length, middle, farthest, moved, (int8_t *)codes, groups, &f);
     const struct settling s = {query, &length, f.slope, &f.shift, &f.doubt, &f.scale, keys, ids, finished, bound, rounded};
@@ -119,11 +184,14 @@ void ts_nearest(const uint8_t *high, const uint8_t *low, const uint8_t *scales, 
             if (!spread && p % step == step / 2)
                 continue;
             int64_t from = first + p * PANEL, to = from + PANEL < last ? from + PANEL : last;
-            if (*count + PANEL * BLOCK > room)
-                settle(&t, &s, &kept, 0, first * BLOCK);
-            screen(&x, &f, (const int8_t *)codes, &kept, from, to, first * BLOCK);
+            screen(&x, &f, lower[0], from, to, &w);
+            if (*count + MANY > room)
+                settle(&t, &s, &kept, 0, w.zero);
+            if (w.count > SOME)
+                screen_again(&x, &f, &kept, &w);
         }
-    settle(&t, &s, &kept, 0, first * BLOCK);
+    screen_again(&x, &f, &kept, &w);
+    settle(&t, &s, &kept, 0, w.zero);
     const double proven = ((double)lower[0] * f.scale - f.shift) / f.slope;
     *bound = proven > *bound ? proven : *bound;
     for (int64_t i = k; i > 0; i--) { /* the worst comes off the heap and goes to the end */

@@ -50,7 +50,7 @@ def code_rows(  # noqa: PLR0913, PLR0917 - the kernel's argument list
     pairs = low.shape[1]
     even, odd = blocks[:, : 2 * pairs : 2], blocks[:, 1 : 2 * pairs : 2]
     high[:, :pairs] = even >> 3 | odd >> 3 << 4
-    low[:] = even & 7 | (odd & 7) << 4
+    low[:] = (even & 7 | (odd & 7) << 4).transpose(0, 2, 1, 3).reshape(low.shape)
     if groups % 2:
         high[:, pairs] = blocks[:, -1] >> 3 | (blocks[:, -1] & 7) << 4
 
@@ -102,7 +102,7 @@ def screen_bytes(  # noqa: PLR0913, PLR0917 - the kernel's argument list
 
     def bounds(panel: slice) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = slice(panel.start * BLOCK, panel.stop * BLOCK)
-        block = unpacked(high[panel], low[panel]).astype(np.int32)
+        block = unpacked(high[panel], low[rows]).astype(np.int32)
         most = reach[panel.start // PANEL]
         t = terms[:q]
         edge = t[:, 1] * most[0] + np.float32(2.0**-19) * (t[:, 4] * most[0] + np.abs(t[:, 2]) * most[1] + t[:, 3] * most[2])
@@ -123,6 +123,7 @@ def screen_bytes(  # noqa: PLR0913, PLR0917 - the kernel's argument list
 def unpacked(high: NDArray[np.uint8], low: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the codes, c + 68, of shape (16 blocks, 4 groups), from their planes."""
     pairs = low.shape[1]
+    low = low.reshape(len(high), BLOCK, pairs, 4).transpose(0, 2, 1, 3)
     codes = np.empty((len(high), pairs + high.shape[1], BLOCK, 4), dtype=np.uint8)
     codes[:, : 2 * pairs : 2] = (high[:, :pairs] & 15) << 3 | low & 15
     codes[:, 1 : 2 * pairs : 2] = high[:, :pairs] >> 4 << 3 | low >> 4

@@ -61,19 +61,25 @@ static inline void raise_threshold(float *heap, int64_t k, float lower)
     heap[at] = lower;
 }
 
+/* Keeps a row if its upper bound reaches the threshold; `slack` is the distance of its lower bound from it. */
+static inline __attribute__((always_inline)) void keep_row(const struct candidates *kept, int64_t query, int32_t row, float upper, float slack)
+{
+    float *heap = kept->lower + query * kept->k;
+    if (!(upper >= heap[0]))
+        return;
+    const int64_t place = query * kept->room + kept->count[query]++;
+    kept->upper[place] = upper;
+    kept->row[place] = row;
+    if (upper - slack > heap[0])
+        raise_threshold(heap, kept->k, upper - slack);
+}
+
 /* Keeps the rows from `row` on whose bits are set; upper[r] and slack[r] are the bound and its distance from the lower one. */
 static __attribute__((noinline, unused)) void keep(const struct candidates *kept, int64_t query, int64_t row, uint32_t bits, floats upper, floats slack)
 {
-    float *heap = kept->lower + query * kept->k, *uppers = kept->upper + query * kept->room;
-    int32_t *rows = kept->row + query * kept->room, *count = kept->count + query;
     for (; bits; bits &= bits - 1) {
-        int r = __builtin_ctz(bits);
-        if (!(upper[r] >= heap[0]))
-            continue;
-        uppers[*count] = upper[r];
-        rows[(*count)++] = (int32_t)(row + r);
-        if (upper[r] - slack[r] > heap[0])
-            raise_threshold(heap, kept->k, upper[r] - slack[r]);
+        const int r = __builtin_ctz(bits);
+        keep_row(kept, query, (int32_t)(row + r), upper[r], slack[r]);
     }
 }
 

@@ -13,19 +13,23 @@ enum { VECTORS = 1 };
 /* Puts the codes of blocks first..last-1 together, as (blocks, groups, 16, 4). */
 static void unpack(const struct coded *x, int64_t first, int64_t last, uint8_t *out)
 {
-    const int64_t pairs = x->groups / 2, size = BLOCK * 4;
+    enum { ALL = BLOCK * 4 };
+    const int64_t pairs = x->groups / 2;
     for (int64_t block = first; block < last; block++) {
-        const uint8_t *high = x->high + block * (x->groups - pairs) * size, *low = x->low + block * pairs * size;
-        for (int64_t p = 0; p < pairs; p++, out += 2 * size)
-            for (int64_t i = 0; i < BLOCK * 4; i++) {
-                uint8_t u = high[p * BLOCK * 4 + i], v = low[p * BLOCK * 4 + i];
-                out[i] = (uint8_t)((u & 15) << 3 | (v & 15));
-                out[i + BLOCK * 4] = (uint8_t)(u >> 4 << 3 | v >> 4);
+        const uint8_t *high = x->high + block * (x->groups - pairs) * ALL, *low = x->low + block * BLOCK * pairs * 4;
+        for (int64_t p = 0; p < pairs; p++, high += ALL, out += 2 * ALL) {
+            uint8_t v[ALL];
+            for (int64_t r = 0; r < BLOCK; r++)
+                memcpy(v + 4 * r, low + (r * pairs + p) * 4, 4);
+            for (int64_t i = 0; i < ALL; i++) {
+                out[i] = (uint8_t)((high[i] & 15) << 3 | (v[i] & 15));
+                out[i + ALL] = (uint8_t)(high[i] >> 4 << 3 | v[i] >> 4);
             }
+        }
         if (x->groups % 2) {
-            for (int64_t i = 0; i < BLOCK * 4; i++)
-                out[i] = (uint8_t)((high[pairs * BLOCK * 4 + i] & 15) << 3 | high[pairs * BLOCK * 4 + i] >> 4);
-            out += size;
+            for (int64_t i = 0; i < ALL; i++)
+                out[i] = (uint8_t)((high[i] & 15) << 3 | high[i] >> 4);
+            out += ALL;
         }
     }
 }

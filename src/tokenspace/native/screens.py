@@ -79,8 +79,8 @@ class CodedRows:
     high : array of shape (blocks, (groups + 1) // 2, 16, 4), uint8
         A code c in -59..59 stands as c + 68 = 8 u + v. Here are the u, of two groups of four numbers in one byte; a last group that has
         no second one has its v there.
-    low : array of shape (blocks, groups // 2, 16, 4), uint8
-        The v.
+    low : array of shape (16 blocks, groups // 2, 4), uint8
+        The v, row after row: few rows are looked at so closely.
     scales : array of shape (16 blocks,), uint8
         s is the float32 with the bits (code << 20) + base.
     residuals : array of shape (16 blocks,), uint8
@@ -116,7 +116,7 @@ class CodedRows:
     def shapes(n: int, d: int) -> dict[str, tuple[int, ...]]:
         """Return the arrays' shapes, by name, for n rows of d numbers."""
         blocks, groups = -(-n // BLOCK), -(-d // 4)
-        planes = {"high": (blocks, (groups + 1) // 2, BLOCK, 4), "low": (blocks, groups // 2, BLOCK, 4)}
+        planes = {"high": (blocks, (groups + 1) // 2, BLOCK, 4), "low": (blocks * BLOCK, groups // 2, 4)}
         return planes | {"scales": (blocks * BLOCK,), "residuals": (blocks * BLOCK,), "coarse": (-(-blocks // PANEL),)}
 
     def arrays(self) -> dict[str, NDArray[np.uint8]]:
@@ -179,7 +179,7 @@ def code_rows(rows: NDArray[Any], middle: NDArray[np.float64], base: int, unit: 
     """
     blocks = -(-len(rows) // BLOCK)
     part, lines = slice(first, first + blocks), slice(first * BLOCK, (first + blocks) * BLOCK)
-    high, low = out.high[part], out.low[part]
+    high, low = out.high[part], out.low[lines]
     if first % PANEL or len(high) != blocks or high.shape[1] + low.shape[1] != -(-rows.shape[1] // 4):
         message = f"code_rows(rows of shape {rows.shape}) needs {blocks} blocks from {first} on, a panel's edge; `out` has {out.n:,} rows"
         raise ShapeError(message)

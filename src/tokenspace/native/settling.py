@@ -184,7 +184,7 @@ class Nearest:
             message = f"a query of shape {query.shape}, {k} rows of blocks {first}..{last}, for a matrix of shape {self._shape}"
             raise ArgumentError(message)
         room = max(2 * k + ROOM, 4 * ROOM)
-        scratch = np.empty(d + 8), np.empty(d + BLOCK, np.float32), np.empty(4 * (d // 4 + 2), np.uint8)
+        scratch = np.empty(d + 8), np.empty(d + BLOCK, np.float32), np.empty(2 * (d + 8 + 4 * BLOCK), np.uint8)
         kept = k, room, np.empty(k, np.float32), np.empty(room, np.float32), np.empty(room, np.int32), np.zeros(1, np.int32)
         found = np.empty(k), np.empty(k, np.int64), np.zeros(1, np.int64), np.empty(1)
         run = self._run or reference.nearest
