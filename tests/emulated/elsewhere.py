@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.lib.array_utils import byte_bounds
 
 from tokenspace.native.door import FOLDER
-from tokenspace.native.signatures import SIGNATURES, Array, Checked
+from tokenspace.native.signatures import SIGNATURES, Array
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,8 +69,7 @@ class Emulated:
         return call
 
 
-def _sent(kind: Array, value: Any, spans: list[tuple[Array, Any, int]]) -> bytes:
-    array = value.array if isinstance(value, Checked) else value
+def _sent(kind: Array, array: Any, spans: list[tuple[Array, Any, int]]) -> bytes:
     kind.from_param(array)
     if array is None:
         return b"i" + bytes(8)

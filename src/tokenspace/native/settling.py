@@ -9,13 +9,13 @@ import numpy as np
 
 from tokenspace.errors import ArgumentError
 from tokenspace.native import reference_screens as reference
-from tokenspace.native.door import kernel
+from tokenspace.native.door import kernel, passed, unchecked
 from tokenspace.native.screens import BLOCK, PANEL, CodedRows, Kept, RowTerms
-from tokenspace.native.signatures import SIGNATURES, Array, Checked, name_of
+from tokenspace.native.signatures import SIGNATURES, name_of
 from tokenspace.native.sums import TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -125,7 +125,7 @@ class Nearest:
         If the arrays do not fit each other.
     """
 
-    __slots__ = ("_coded", "_run", "_shape", "_table")
+    __slots__ = ("_coded", "_kinds", "_rooms", "_run", "_shape", "_table")
 
     def __init__(
         self,
@@ -145,14 +145,15 @@ class Nearest:
         stride = matrix.strides[0] if n > 1 else d * matrix.itemsize
         farthest = float(terms.reach[:, 0].max(initial=0)) + float(np.linalg.norm(middle))
         table = MEASURES[measure], TYPES[name_of(matrix.dtype)], matrix, stride, d, lengths, most, middle, farthest
-        self._run = kernel("nearest")
-        kinds = SIGNATURES["nearest"][1:]
-        coded = rows.arguments(terms)
-        checked = [
-            Checked(kind, value) if self._run and isinstance(kind, Array) else value
-            for kind, value in zip((*kinds[: len(coded)], *kinds[len(coded) + 2 :]), (*coded, *table), strict=False)
-        ]
-        self._coded, self._table = checked[: len(coded)], checked[len(coded) :]
+        compiled, coded = kernel("nearest"), rows.arguments(terms)
+        fast = None if compiled is None else unchecked(compiled)
+        self._run: Callable[..., None] = fast or compiled or reference.nearest
+        # An array is checked here, once, and passed by its address: checking all of them takes 10 µs a search.
+        kinds = SIGNATURES["nearest"][1:] if fast else ()
+        at = len(coded), len(coded) + 2, len(coded) + 2 + len(table)
+        self._coded, self._table = passed(kinds[: at[0]], coded), passed(kinds[at[1] : at[2]], table)
+        self._kinds = kinds[at[2] :]
+        self._rooms: list[_Room] = []
 
     def __call__(self, query: NDArray[np.float64], k: int, first: int, last: int) -> Found:
         """Return the nearest rows among blocks first..last-1.
@@ -183,10 +184,29 @@ class Nearest:
         if first % PANEL or not 0 <= first <= last <= -(-n // BLOCK) or query.shape != (d,) or k < 1:
             message = f"a query of shape {query.shape}, {k} rows of blocks {first}..{last}, for a matrix of shape {self._shape}"
             raise ArgumentError(message)
+        try:
+            room = self._rooms.pop()  # nobody else has it now; there come to be as many as threads that search at once
+        except IndexError:
+            room = None
+        if room is None or room.k != k:
+            room = _Room(d, k, self._kinds)
+        np.copyto(room.query, query)
+        self._run(*self._coded, first, last, *self._table, *room.arguments)
+        keys, ids, finished, bound = room.found
+        found = keys.copy(), ids.copy(), finished.copy(), bound.copy()
+        self._rooms.append(room)
+        return found
+
+
+class _Room:
+    """What the search for one query reads and writes beside the table."""
+
+    __slots__ = ("arguments", "found", "k", "query")
+
+    def __init__(self, d: int, k: int, kinds: Sequence[Any]) -> None:
+        self.k, self.query = k, np.empty(d)
         room = max(2 * k + ROOM, 4 * ROOM)
         scratch = np.empty(d + 8), np.empty(d + BLOCK, np.float32), np.empty(2 * (d + 8 + 4 * BLOCK), np.uint8)
         kept = k, room, np.empty(k, np.float32), np.empty(room, np.float32), np.empty(room, np.int32), np.zeros(1, np.int32)
-        found = np.empty(k), np.empty(k, np.int64), np.zeros(1, np.int64), np.empty(1)
-        run = self._run or reference.nearest
-        run(*self._coded, first, last, *self._table, query, *scratch, *kept, *found)
-        return found
+        self.found = np.empty(k), np.empty(k, np.int64), np.zeros(1, np.int64), np.empty(1)
+        self.arguments = passed(kinds, (self.query, *scratch, *kept, *self.found))

@@ -18,22 +18,6 @@ def name_of(dtype: np.dtype[Any]) -> str:
     return dtype.name
 
 
-class Checked:
-    """An array that was checked before, for kernels that are called again and again in microseconds: a check takes one.
-
-    Parameters
-    ----------
-    kind : Array
-        What the kernel expects.
-    array : numpy array or None
-    """
-
-    __slots__ = ("address", "array")
-
-    def __init__(self, kind: Array, array: np.ndarray[Any, Any] | None) -> None:
-        self.array, self.address = array, kind.from_param(array)
-
-
 class Array:
     """The type of an argument that is a NumPy array: checks it at the call and hands its address to C.
 
@@ -52,10 +36,8 @@ class Array:
     def __init__(self, *dtypes: str, writeable: bool = False, optional: bool = False, strided: bool = False) -> None:
         self.dtypes, self.writeable, self.optional, self.strided = dtypes, writeable, optional, strided
 
-    def from_param(self, array: np.ndarray[Any, Any] | Checked | None) -> ctypes.c_void_p:
+    def from_param(self, array: np.ndarray[Any, Any] | None) -> ctypes.c_void_p:
         """Return the address of `array`, which ctypes then passes on."""
-        if isinstance(array, Checked):
-            return array.address
         if array is None and self.optional:
             return ctypes.c_void_p(None)
         dtype = getattr(array, "dtype", None)

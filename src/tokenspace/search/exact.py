@@ -18,13 +18,15 @@ from tokenspace.engines import local
 from tokenspace.errors import ArgumentError, ShapeError
 from tokenspace.measures import EXTREME, Measure, check_measure, is_extreme, listed_pairs, norms
 from tokenspace.native import CodedRows, Nearest
-from tokenspace.rows import as_matrix, check_finite, checked_rows
+from tokenspace.rows import as_matrix, check_finite
 from tokenspace.search import every, product
+from tokenspace.search.alone import Alone
 from tokenspace.search.best import FINISH, NO_COSINE, Best, Keys, merged, scores
 from tokenspace.search.found import Certificate, Found
 from tokenspace.search.plan import PATHS, PathName, Plan, choose
 from tokenspace.search.ranges import Within, least_key, rows_within
 from tokenspace.search.screen import FARTHEST, LARGEST, LEAST, ROWS, TOGETHER, Frame, Screener, code, middle_of
+from tokenspace.search.subset import checked_exclusions, left_out, rows_among
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
 
 SHARE = 12
 """Queries, a multiple of which each thread gets where there are many: so many the kernels take at once, on the widest level."""
-
-ALONE = 3e-3
-"""Seconds up to which one thread answers a single query: starting a second one takes 0.2 ms, and both wait for the same memory."""
 
 
 class Exact:
@@ -130,7 +129,7 @@ class Exact:
         self._codes = codes
         self._frame: Frame | None = None
         self._farthest: float | None = None
-        self._single: Nearest | None = None
+        self._single: Alone | None = None
         self._missed = 0.0
         self._lock = threading.Lock()
 
@@ -184,18 +183,20 @@ class Exact:
         if k < 1:
             message = f"k must be at least 1; seen {k}"
             raise ArgumentError(message)
+        if among is None and progress is None and not certificate and (quick := self._quickly(queries, k, exclude)) is not None:
+            return quick
         q, single = self._checked(queries)
         n = len(self.matrix)
         if among is not None:
-            return self._among(_rows_among(among, n), q, k, exclude, single=single, certificate=certificate)
-        without = _checked_exclusions([exclude] if single and exclude is not None else exclude, len(q), n)
+            return self._among(rows_among(among, n), q, k, exclude, single=single, certificate=certificate)
+        without = checked_exclusions([exclude] if single and exclude is not None else exclude, len(q), n)
         wanted = min(n, k + max(map(len, without), default=0))
         if not wanted:  # there are no rows
             empty = Found(np.empty((len(q), 0), dtype=np.int64), np.empty((len(q), 0)))
             return Found(empty.ids[0], empty.scores[0]) if single else empty
         scaled = self._extreme or is_extreme(q)
         found = self._by_definition(q, wanted) if scaled else self._by_blocks(q, wanted, progress)
-        ids, score = _left_out(found.ids, found.scores, without, min(k, n))
+        ids, score = left_out(found.ids, found.scores, without, min(k, n))
         proof = found.certificate if certificate else None
         return Found(ids[0], score[0], proof) if single else Found(ids, score, proof)
 
@@ -254,6 +255,11 @@ class Exact:
         Plan
             ``print`` shows it.
         """
+        plan = self._planned(q, k)
+        return replace(plan, seconds=dict(plan.seconds))
+
+    def _planned(self, q: int, k: int) -> Plan:
+        """Return what `explain` does, but the plan is shared with other searches."""
         n, d = self.matrix.shape
         usable = self._usable if self._path == "auto" else (self._path,)
         # Codes are worth their making only for rows that may be left out unseen; with k near n every row is finished anyway.
@@ -291,22 +297,26 @@ class Exact:
                 self._frame = Frame.of(self.matrix, self.measure, self._lengths, middle)
             return self._frame
 
-    def _within_reach(self, queries: NDArray[np.float64]) -> bool:
-        """Return whether screens can bound these queries' keys: in float32, and not finer than float64 can tell them apart.
+    def _reach(self) -> float:
+        """Return how long queries may be for screens to bound their keys: in float32, and not finer than float64 can tell them apart.
 
         From so far away that rounding makes ties of different distances, those ties count, and a sharper bound would break them.
         """
-        if self.measure == "cosine":
-            return True
         if self._farthest is None:
-            self._farthest = FARTHEST
+            self._farthest = np.inf if self.measure == "cosine" else FARTHEST
             if self.measure == "euclidean":
                 frame = self._framed(None)
                 # a squared distance is rounded by (d + 8) 2^-53 of itself, bounds allow for 2^-19 of the lengths' product
                 nearest = float(frame.terms.reach[:, 0].min(initial=np.inf)) * 2.0**32 / (self.matrix.shape[1] + 16)
                 self._farthest = min(FARTHEST, nearest - float(np.linalg.norm(frame.middle)))
+        return self._farthest
+
+    def _within_reach(self, queries: NDArray[np.float64]) -> bool:
+        """Return whether screens can bound these queries' keys; a cosine has no use for their lengths."""
         lengths = norms(queries)
-        return bool(lengths.max(initial=0) <= self._farthest and lengths.min(initial=1, where=lengths > 0) >= 1 / FARTHEST)
+        return self.measure == "cosine" or bool(
+            lengths.max(initial=0) <= self._reach() and lengths.min(initial=1, where=lengths > 0) >= 1 / FARTHEST
+        )
 
     def _run(self, function: Callable[[tuple[int, int]], Any]) -> list[Any]:
         """Map a function over ranges of whole panels, one a thread and none of 2^30 rows or more."""
@@ -336,7 +346,7 @@ class Exact:
         certificate: bool,
     ) -> Found:
         """Search some rows only, as a matrix of their own; ids stay those of the whole."""
-        without = _checked_exclusions([exclude] if single and exclude is not None else exclude, len(queries), len(self.matrix))
+        without = checked_exclusions([exclude] if single and exclude is not None else exclude, len(queries), len(self.matrix))
         inner = [np.flatnonzero(np.isin(rows, ids)) for ids in without] or None
         path = self._path if self._path in {"auto", "every", "product"} else "auto"
         part = Exact(self.matrix[rows], self.measure, threads=self.threads, path=path)
@@ -345,11 +355,14 @@ class Exact:
         return Found(ids[0], found.scores[0], found.certificate) if single else Found(ids, found.scores, found.certificate)
 
     def _by_blocks(self, queries: NDArray[np.float64], k: int, progress: Callable[[int, int], object] | None = None) -> Found:
-        plan = self.explain(len(queries), k)
+        plan = self._planned(len(queries), k)
         if plan.path in {"floats", "bytes"} and not self._within_reach(queries):
             plan = replace(plan, path="product", coding=0.0)
         if len(queries) == 1 and plan.path == "bytes" and queries.any():
-            return self._alone(queries, k, plan.seconds["bytes"], progress)
+            keys, ids, finished, bound = self._alone()(queries[0], k, plan.seconds["bytes"])
+            if progress is not None:
+                progress(1, 1)
+            return self._found(queries, "bytes", ids[None], keys[None], finished, bound)
         if plan.coding and plan.path != "bytes" and "bytes" in plan.seconds:
             self._missed += max(0.0, plan.seconds[plan.path] - plan.seconds["bytes"])
         outcomes = []
@@ -391,31 +404,31 @@ class Exact:
         best = Best.of(*(np.concatenate([getattr(part[0], name) for part in found]) for name in ("ids", "keys")))
         return best, np.concatenate([part[1] for part in found]), np.concatenate([part[2] for part in found])
 
-    def _alone(self, query: NDArray[np.float64], k: int, seconds: float, progress: Callable[[int, int], object] | None) -> Found:
-        """Search for one query: in microseconds where the table is small, so nothing is prepared that was prepared before."""
-        search = self._nearest()
-        blocks, panels = -(-len(self.matrix) // 16), -(-len(self.matrix) // ROWS)
-        shares = max(1 if seconds < ALONE else self.threads, len(self.matrix) >> 30)
-        if shares == 1:
-            keys, ids, finished, bound = search(query[0], k, 0, blocks)
-        else:
-            parts = [(16 * a, min(16 * b, blocks)) for a, b in local.ranges(panels, shares)]
-            found = local.run(lambda part: search(query[0], k, *part), parts, threads=self.threads)
-            keys, ids, finished, bound = (np.concatenate(column) for column in zip(*found, strict=True))
-            order = np.lexsort((ids, -keys))[:k]
-            keys, ids, finished, bound = keys[order], ids[order], finished.sum(keepdims=True), bound.max(keepdims=True)
-        if progress is not None:
-            progress(1, 1)
-        return self._found(query, "bytes", ids[None], keys[None], finished, bound)
-
-    def _nearest(self) -> Nearest:
+    def _alone(self) -> Alone:
         """Return what searches for single queries, making it where it is not there yet."""
-        codes, middle = self.code()
-        frame = self._framed(middle)
-        with self._lock:
-            if self._single is None:
-                self._single = Nearest(codes, frame.terms, self.matrix, self.measure, self._lengths, self._most, middle)
-            return self._single
+        if self._single is None:
+            codes, middle = self.code()
+            frame = self._framed(middle)
+            nearest = Nearest(codes, frame.terms, self.matrix, self.measure, self._lengths, self._most, middle)
+            self._single = Alone(nearest, len(self.matrix), self._reach(), self.threads)
+        return self._single
+
+    def _quickly(self, queries: ArrayLike, k: int, exclude: Sequence[Any] | None) -> Found | None:
+        """Answer one ordinary query by codes that are there, or return None: to prepare for all that may come takes longer than this."""
+        query = None if self._single is None else self._single.asked(queries, self.matrix.shape[1])
+        if self._single is None or query is None:
+            return None
+        n, single = len(self.matrix), np.ndim(queries) == 1
+        without = checked_exclusions([exclude] if single and exclude is not None else exclude, 1, n)
+        wanted = min(n, k + max(map(len, without), default=0))
+        plan = self._planned(1, wanted)
+        if plan.path != "bytes":
+            return None
+        keys, ids, _, _ = self._single(query, wanted, plan.seconds["bytes"])
+        score = scores(keys, self.measure)
+        if without:
+            (ids,), (score,) = left_out(ids[None], score[None], without, min(k, n))
+        return Found(ids, score) if single else Found(ids[None], score[None])
 
     def _searched(
         self, queries: NDArray[np.float64], k: int, path: PathName
@@ -459,36 +472,3 @@ class Exact:
         unit = (self.matrix.shape[1] + 8) * 2.0**-53
         terms = norms(queries) * self._most if self.measure == "inner_product" else np.abs(found).max(axis=1, initial=0)
         return Found(ids, found, Certificate("every", n, np.full(q, n), found[:, -1], np.full(q, np.nan), unit * terms))
-
-
-def _rows_among(among: ArrayLike, n: int) -> NDArray[np.int64]:
-    """Return the row ids that `among` names, each once and rising, so that ties still go to the lower id."""
-    named = np.asarray(among)
-    if named.dtype == bool:
-        if named.shape != (n,):
-            message = f"among as a mask must be of shape ({n},); seen {named.shape}"
-            raise ShapeError(message)
-        return np.flatnonzero(named)
-    return np.unique(checked_rows(named, n))
-
-
-def _checked_exclusions(exclude: Sequence[Any] | None, q: int, n: int) -> list[NDArray[np.int64]]:
-    if exclude is None:
-        return []
-    if len(exclude) != q:
-        message = f"exclude must hold one sequence of row ids for each of the {q} queries; seen {len(exclude)}"
-        raise ShapeError(message)
-    return [np.unique(checked_rows(rows, n)) for rows in exclude]
-
-
-def _left_out(
-    ids: NDArray[np.int64], score: NDArray[np.float64], without: list[NDArray[np.int64]], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Drop excluded rows and close the gaps; -1 and NaN where too few are left."""
-    if not without:
-        return ids, score
-    drop = np.stack([np.isin(line, rows) for line, rows in zip(ids, without, strict=True)])
-    order = np.argsort(drop, axis=1, kind="stable")[:, :k]
-    gone = np.take_along_axis(drop, order, axis=1)
-    kept, kept_score = np.take_along_axis(ids, order, axis=1), np.take_along_axis(score, order, axis=1)
-    return np.where(gone, -1, kept), np.where(gone, np.nan, kept_score)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal, get_args
 
 from tokenspace import native
@@ -143,8 +143,13 @@ def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], code
     Returns
     -------
     Plan
+        The same object for the same search: not to be changed.
     """
-    costs = current_costs() if costs is None else costs
+    return _chosen(q, n, d, k, usable=usable, coded=coded, missed=missed, costs=current_costs() if costs is None else costs)
+
+
+@lru_cache(maxsize=256)
+def _chosen(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], coded: bool, missed: float, costs: Costs) -> Plan:
     seconds = {name: cost for name, cost in expected(q, n, d, k, costs).items() if name in usable}
     coding = 0.0 if coded or "bytes" not in usable else 1e-9 * n * d * costs.code
     if len(seconds) == 1:
