@@ -58,7 +58,7 @@ static void screen(const struct coded *x, const struct frame *f, float threshold
             w->row[w->count] = (int32_t)(at + r - w->zero);
             w->sum[w->count++] = sum[0][r];
             __builtin_prefetch(x->residuals + at + r);
-            for (int64_t i = 0; i < size; i += 64)
+            for (int64_t i = 0; i < size + 64; i += 64) /* a load of 64 bytes waits for both of its lines, though it wants few of one */
                 __builtin_prefetch(x->low + (at + r) * size + i);
         }
     }
@@ -79,8 +79,10 @@ static inline int32_t lower_sum(const struct coded *x, const struct frame *f, in
         sum = add_each(sum, (bytes4)(v & 0x0f0f0f0f), even);
         sum = add_each(sum, (bytes4)(v >> 4 & 0x0f0f0f0f), odd);
     }
+    int32_t each[ROWS];
+    memcpy(each, &sum, sizeof each);
     for (int r = 0; r < ROWS; r++)
-        result += sum[r];
+        result += each[r];
     if (x->groups % 2) { /* a last group has its v in the upper plane */
         const uint8_t *high = x->high + ((row / BLOCK * (x->groups / 2 + 1) + x->groups / 2) * BLOCK + row % BLOCK) * 4;
         for (int i = 0; i < 4; i++)

@@ -157,7 +157,7 @@ class Exact:
         certificate : bool, default False
             Whether the answer comes with its `Certificate`.
         progress : callable, optional
-            Called with (queries done, q) after every 1,024 queries.
+            Called with (queries done, q) after every 512 queries.
 
         Returns
         -------
@@ -194,7 +194,7 @@ class Exact:
         if not wanted:  # there are no rows
             empty = Found(np.empty((len(q), 0), dtype=np.int64), np.empty((len(q), 0)))
             return Found(empty.ids[0], empty.scores[0]) if single else empty
-        scaled = self._extreme or is_extreme(q)
+        scaled = self._extreme or (q.dtype == np.float64 and is_extreme(q))
         found = self._by_definition(q, wanted) if scaled else self._by_blocks(q, wanted, progress)
         ids, score = left_out(found.ids, found.scores, without, min(k, n))
         proof = found.certificate if certificate else None
@@ -232,6 +232,7 @@ class Exact:
         [[0], [0, 1]]
         """
         q, _ = self._checked(queries)
+        q = q.astype(np.float64)
         if self._extreme or is_extreme(q):
             message = "a range search needs numbers whose squares float64 can hold"
             raise ArgumentError(message, hint="scale the table and the queries by one factor")
@@ -311,7 +312,7 @@ class Exact:
                 self._farthest = min(FARTHEST, nearest - float(np.linalg.norm(frame.middle)))
         return self._farthest
 
-    def _within_reach(self, queries: NDArray[np.float64]) -> bool:
+    def _within_reach(self, queries: NDArray[Any]) -> bool:
         """Return whether screens can bound these queries' keys; a cosine has no use for their lengths."""
         lengths = norms(queries)
         return self.measure == "cosine" or bool(
@@ -324,8 +325,8 @@ class Exact:
         parts = local.ranges(panels, max(self.threads, panels * ROWS >> 30))
         return local.run(function, [(a * ROWS, min(b * ROWS, len(self.matrix))) for a, b in parts], threads=self.threads)
 
-    def _checked(self, queries: ArrayLike) -> tuple[NDArray[np.float64], bool]:
-        """Return the queries as a float64 matrix, and whether there was one query."""
+    def _checked(self, queries: ArrayLike) -> tuple[NDArray[Any], bool]:
+        """Return the queries as a matrix, and whether there was one query."""
         single = np.ndim(queries) == 1
         q = as_matrix(np.asarray(queries)[None, :] if single else queries, "queries")
         n, d = self.matrix.shape
@@ -333,12 +334,12 @@ class Exact:
             message = f"search(queries of shape {np.shape(queries)}) in a matrix of shape {(n, d)}: a query must have {d} numbers"
             raise ShapeError(message, hint="did you mix two tables?")
         check_finite(q, "queries")
-        return q.astype(np.float64), single
+        return q, single
 
     def _among(
         self,
         rows: NDArray[np.int64],
-        queries: NDArray[np.float64],
+        queries: NDArray[Any],
         k: int,
         exclude: Sequence[Any] | None,
         *,
@@ -354,7 +355,7 @@ class Exact:
         ids = np.where(found.ids >= 0, rows[found.ids], -1) if len(rows) else found.ids
         return Found(ids[0], found.scores[0], found.certificate) if single else Found(ids, found.scores, found.certificate)
 
-    def _by_blocks(self, queries: NDArray[np.float64], k: int, progress: Callable[[int, int], object] | None = None) -> Found:
+    def _by_blocks(self, queries: NDArray[Any], k: int, progress: Callable[[int, int], object] | None = None) -> Found:
         plan = self._planned(len(queries), k)
         if plan.path in {"floats", "bytes"} and not self._within_reach(queries):
             plan = replace(plan, path="product", coding=0.0)
@@ -367,7 +368,7 @@ class Exact:
             self._missed += max(0.0, plan.seconds[plan.path] - plan.seconds["bytes"])
         outcomes = []
         for at in range(0, max(1, len(queries)), TOGETHER):
-            outcomes.append(self._searched(queries[at : at + TOGETHER], k, plan.path))
+            outcomes.append(self._searched(queries[at : at + TOGETHER].astype(np.float64), k, plan.path))
             if progress is not None:
                 progress(min(at + TOGETHER, len(queries)), len(queries))
         ids, keys, finished, bound = (np.concatenate(column) for column in zip(*outcomes, strict=True))
@@ -375,7 +376,7 @@ class Exact:
 
     def _found(
         self,
-        queries: NDArray[np.float64],
+        queries: NDArray[Any],
         path: PathName,
         ids: NDArray[np.int64],
         keys: NDArray[np.float64],

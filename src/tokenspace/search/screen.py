@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 ROWS = 16 * 16
 """Rows a panel: threads get whole panels."""
 
-TOGETHER = 1024
-"""Queries screened in one pass; what is kept for them takes some 4 MB a thread."""
+TOGETHER = 512
+"""Queries screened in one pass; what is kept for them takes some 2 MB a thread, they themselves 32 bytes a number."""
 
 CHUNK = 4 << 20
 """Bytes of rows packed as float32 at a time."""
 
-ROOM = 1 << 19
+ROOM = 1 << 18
 """Rows kept for all queries together, at 8 bytes each, where that is enough."""
 
 LARGEST, LEAST = 1e8, 1e-8
@@ -91,25 +91,28 @@ class Frame:
         -------
         Frame
         """
-        blocks = -(-len(matrix) // 16)
+        blocks, away = -(-len(matrix) // 16), float(np.linalg.norm(middle))
+        longest, largest, terms = np.zeros(-(-blocks // 16)), np.zeros(-(-blocks // 16)), np.zeros(blocks * 16, dtype=np.float32)
+        for start in range(0, len(matrix), FINISH):  # some rows at a time: no float64 number of each row is kept
+            part, panels = slice(start, start + FINISH), slice(start // ROWS, (start + FINISH) // ROWS)
+            if lengths is None:
+                squares = native.pair_sums("difference", middle[None, :], matrix[part])
+                longest[panels], terms[part][: len(squares)] = np.sqrt(_panels(squares)), -squares / 2
+            else:
+                own = lengths[part]
+                inverse = np.where(own > 0, 1 / np.where(own > 0, own, 1), 0)
+                largest[panels], terms[part][: len(own)] = _panels(inverse), inverse
+        none, ones = np.zeros(len(longest)), np.ones(len(longest))
         if lengths is None:
-            moved = np.empty(len(matrix))
-            for start in range(0, len(matrix), FINISH):
-                part = matrix[start : start + FINISH]
-                moved[start : start + FINISH] = np.sqrt(native.pair_sums("difference", middle[None, :], part))
-            addend = _filled(-(moved**2) / 2, blocks) if measure == "euclidean" else None
             # Bounds allow for 2^-19 of |q| |x'|. Where rows are hardly longer than float64's rounding of them, that share of their distance
             # from the origin has to be allowed for instead.
-            reach = [
-                _panels(moved + FAR * (moved.max(initial=0) + np.linalg.norm(middle))),
-                _panels(np.ones(len(matrix))),
-                _panels(np.zeros(1) if addend is None else -addend),
-            ]
-            return cls(middle, RowTerms(None, addend, _rounded(reach, blocks)))
-        factor = np.where(lengths > 0, 1 / np.where(lengths > 0, lengths, 1), 0)
+            longest += FAR * (longest.max(initial=0) + away)
+            euclidean = measure == "euclidean"
+            reach = [longest, ones, _panels(-terms) if euclidean else none]
+            return cls(middle, RowTerms(None, terms if euclidean else None, _rounded(reach)))
         addend = _filled(np.where(lengths > 0, 0, NO_COSINE), blocks) if not lengths.all() else None
-        reach = [_panels(1 + factor * np.linalg.norm(middle)), _panels(factor), _panels(np.zeros(1) if addend is None else -addend)]
-        return cls(middle, RowTerms(_filled(factor, blocks), addend, _rounded(reach, blocks)))
+        reach = [1 + largest * away, largest, none if addend is None else _panels(-addend)]
+        return cls(middle, RowTerms(terms, addend, _rounded(reach)))
 
 
 def middle_of(matrix: NDArray[Any]) -> NDArray[np.float64]:
@@ -212,8 +215,9 @@ class Screener:
 
     def _coded(self, rows: CodedRows) -> CodedQueries:
         """Code the queries as the byte screens take them."""
-        c = np.rint(self._moved / self._scale[:, None])
-        kept_length, lost = _lengths(c), _lengths(self._moved / self._scale[:, None] - c)
+        whole = self._moved / self._scale[:, None]
+        c = np.rint(whole)
+        kept_length, lost = _lengths(c), _lengths(np.subtract(whole, c, out=whole))
         terms = np.stack([kept_length, lost, self._constant / self._scale, 1 / self._scale, kept_length + lost], axis=1)
         packed = np.zeros((len(c), 4 * (rows.high.shape[1] + rows.low.shape[1])), dtype=np.int8)
         packed[:, : c.shape[1]] = c
@@ -342,12 +346,9 @@ def _filled(values: NDArray[np.float64], blocks: int) -> NDArray[np.float32]:
 
 def _panels(values: NDArray[Any]) -> NDArray[np.float64]:
     """Return the largest value of each panel."""
-    return np.maximum.reduceat(values.astype(np.float64), np.arange(0, max(1, len(values)), ROWS)) if len(values) else np.zeros(0)
+    edges = np.arange(0, max(1, len(values)), ROWS)
+    return np.maximum.reduceat(values, edges).astype(np.float64) if len(values) else np.zeros(0)
 
 
-def _rounded(columns: list[NDArray[np.float64]], blocks: int) -> NDArray[np.float32]:
-    panels = -(-blocks // 16)
-    table = np.zeros((panels, 3))
-    for j, column in enumerate(columns):
-        table[: len(column), j] = column
-    return (table * UP).astype(np.float32)
+def _rounded(columns: list[NDArray[np.float64]]) -> NDArray[np.float32]:
+    return (np.stack(columns, axis=1) * UP).astype(np.float32)
