@@ -33,9 +33,15 @@ def sorted_ids(matrix, queries, measure, k):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    for room, name, value in ((product, "BLOCK", 16), (product, "TOGETHER", 4), (exact, "TOGETHER", 7), (screen, "CHUNK", 1)):
+    for room, name, value in (
+        (product, "BLOCK", 16),
+        (product, "TOGETHER", 4),
+        (exact, "TOGETHER", 7),
+        (screen, "CHUNK", 1),
+        (screen, "AT_ONCE", 256),
+    ):
         monkeypatch.setattr(room, name, value)
-    for room in (best, every, product, screen, exact):
+    for room in (best, every, product, exact):
         monkeypatch.setattr(room, "FINISH", 64)
 
 

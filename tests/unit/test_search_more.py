@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from tokenspace import MEASURES
-from tokenspace.errors import ArgumentError, ShapeError
+from tokenspace.errors import ArgumentError, NotFiniteError, ShapeError
 from tokenspace.search import Exact, graph, neighbour_graph
 from tokenspace.search.plan import KNOWN, choose, costs_file, current_costs, keep_costs
 
@@ -63,7 +64,7 @@ def test_a_subset_is_searched_as_a_table_of_its_own(measure):
 def test_progress_is_told():
     seen = []
     Exact(ROWS).search(np.ones((2500, 6)), 2, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(1024, 2500), (2048, 2500), (2500, 2500)]
+    assert seen == [(512, 2500), (1024, 2500), (1536, 2500), (2048, 2500), (2500, 2500)]
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -118,6 +119,58 @@ def test_codes_are_made_once_searches_have_paid_for_them():
     paths = [search.search(rows[i], 3, certificate=True).certificate.path for i in range(30)]
     assert paths[0] == "every"
     assert paths == sorted(paths, key=lambda path: path == "bytes")  # once coded, always coded
+
+
+def coded_search(measure, n=20_000, d=9):
+    """Make a search whose codes are there, so that one float32 query goes the short way."""
+    rows = np.random.default_rng(2).standard_normal((n, d)).astype(np.float32) + 1
+    rows[::50] = rows[0]  # ties
+    search = Exact(rows, measure, threads=1)
+    if "bytes" not in search._usable:
+        pytest.skip("no compiled kernels")
+    search.code()
+    search.search(rows[1], 5)
+    assert search.explain(1, 5).path == "bytes"
+    return search, rows
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_the_short_way_of_one_query_gives_what_the_long_way_gives(measure):
+    search, rows = coded_search(measure)
+    slow = Exact(rows, measure, path="product", threads=1)
+    for i, k, exclude in ((0, 10, None), (7, 1, [7]), (50, 3, [0, 50, 100]), (3, 700, None), (3, 10, [])):
+        wanted = slow.search(rows[i], k, exclude=exclude)
+        for query, without in ((rows[i], exclude), (rows[i : i + 1], None if exclude is None else [exclude])):
+            found, shape = search.search(query, k, exclude=without), (k,) if query.ndim == 1 else (1, k)
+            assert found.ids.shape == found.scores.shape == shape
+            np.testing.assert_array_equal(found.ids.ravel(), wanted.ids)
+            np.testing.assert_array_equal(found.scores.ravel(), wanted.scores)
+        again = search.search(rows[i].astype(np.float64), k, exclude=exclude)  # float64 queries take the long way
+        np.testing.assert_array_equal(again.scores, wanted.scores)
+
+
+def test_the_short_way_is_for_ordinary_queries_only():
+    search, rows = coded_search("euclidean")
+    for wrong, error in ((np.nan, NotFiniteError), (np.inf, NotFiniteError)):
+        query = rows[0].copy()
+        query[3] = wrong
+        with pytest.raises(error, match="column 3"):
+            search.search(query)
+    with pytest.raises(ShapeError, match="9 numbers"):
+        search.search(rows[0, :5])
+    with pytest.raises(ShapeError, match="one sequence of row ids"):
+        search.search(rows[:1], exclude=[[1], [2]])
+    for query in (np.zeros(9, np.float32), np.full(9, 3e25, np.float32), rows[0][::-1], rows[0].astype(">f4")):
+        wanted = Exact(rows, "euclidean", path="every").search(query)
+        np.testing.assert_array_equal(search.search(query).ids, wanted.ids)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_threads_that_search_at_once_do_not_disturb_each_other(measure):
+    search, rows = coded_search(measure)
+    wanted = [search.search(rows[i], 1 + i % 5).ids.tolist() for i in range(60)]
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda i: search.search(rows[i % 60], 1 + i % 60 % 5).ids.tolist(), range(360))) == wanted * 6
 
 
 def test_calibrated_costs_are_kept_and_used(tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ import numpy as np
 
 from tokenspace import native
 from tokenspace.native import CodedQueries, CodedRows, Kept, RowTerms, Settling
-from tokenspace.search.best import FINISH, NO_COSINE, NO_ROW, Best, Keys
+from tokenspace.search.best import NO_COSINE, NO_ROW, Best, Keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 ROWS = 16 * 16
 """Rows a panel: threads get whole panels."""
+
+AT_ONCE = 256 * ROWS
+"""Rows whose lengths are measured at a time, whole panels of them."""
 
 TOGETHER = 512
 """Queries screened in one pass; what is kept for them takes some 2 MB a thread, they themselves 32 bytes a number."""
@@ -93,8 +96,8 @@ class Frame:
         """
         blocks, away = -(-len(matrix) // 16), float(np.linalg.norm(middle))
         longest, largest, terms = np.zeros(-(-blocks // 16)), np.zeros(-(-blocks // 16)), np.zeros(blocks * 16, dtype=np.float32)
-        for start in range(0, len(matrix), FINISH):  # some rows at a time: no float64 number of each row is kept
-            part, panels = slice(start, start + FINISH), slice(start // ROWS, (start + FINISH) // ROWS)
+        for start in range(0, len(matrix), AT_ONCE):  # no float64 number of each row is kept
+            part, panels = slice(start, start + AT_ONCE), slice(start // ROWS, (start + AT_ONCE) // ROWS)
             if lengths is None:
                 squares = native.pair_sums("difference", middle[None, :], matrix[part])
                 longest[panels], terms[part][: len(squares)] = np.sqrt(_panels(squares)), -squares / 2
