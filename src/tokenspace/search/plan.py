@@ -22,6 +22,10 @@ PathName = Literal["every", "product", "floats", "bytes"]
 PATHS: tuple[PathName, ...] = get_args(PathName)
 
 
+CODING = 2
+"""Calls' worth of time that making codes takes beside the rows themselves: 0.3 ms for 300 rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Costs:
     """What the steps of a search cost on one thread, in nanoseconds.
@@ -42,6 +46,8 @@ class Costs:
         One number bounded for a single query, by half a code read from memory.
     query, call : float
         Preparing and settling one query; starting one search.
+    alone : float
+        All of a search for one query in a few coded rows.
     """
 
     finish: float
@@ -57,11 +63,12 @@ class Costs:
     read: float
     query: float
     call: float
+    alone: float
 
 
 # Measured by `calibrate` on one thread of a Zen 4 server, each level with its own kernels. `finish`, `code` and `scattered` are those of
 # tables larger than the caches: 8.4, 14 and 30 ms for 400,000 rows of 50 float32.
-WIDE = Costs(0.42, 75, 0.041, 2.5, 1.6, 0.0187, 0.11, 0.9, 0.0048, 0.1, 0.03, 15_000, 150_000)
+WIDE = Costs(0.42, 75, 0.041, 2.5, 1.6, 0.0187, 0.11, 0.9, 0.0048, 0.1, 0.03, 15_000, 150_000, 22_000)
 KNOWN = {
     "x86-64-v4-vnni": WIDE,
     "x86-64-v4": replace(WIDE, bytes=0.0096),
@@ -115,12 +122,14 @@ def expected(q: int, n: int, d: int, k: int, costs: Costs) -> dict[PathName, flo
     dict of str to float
     """
     keys, products = float(q) * n, float(q) * n * d
-    finishing = q * (8 * k + 200) * costs.scattered + q * costs.query + costs.call
+    scattered = q * (8 * k + 200) * costs.scattered
+    finishing = scattered + q * costs.query + costs.call
     return {
         "every": 1e-9 * (products * costs.finish + costs.call),
         "product": 1e-9 * (n * d * costs.finish + products * costs.product + keys * costs.product_key + finishing),
         "floats": 1e-9 * (n * d * costs.pack + products * costs.floats + keys * costs.floats_key + finishing),
-        "bytes": 1e-9 * (n * d * costs.read if q == 1 else products * costs.bytes + keys * costs.bytes_key) + 1e-9 * finishing,
+        "bytes": 1e-9
+        * (n * d * costs.read + scattered + costs.alone if q == 1 else products * costs.bytes + keys * costs.bytes_key + finishing),
     }
 
 
@@ -151,7 +160,7 @@ def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], code
 @lru_cache(maxsize=256)
 def _chosen(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], coded: bool, missed: float, costs: Costs) -> Plan:
     seconds = {name: cost for name, cost in expected(q, n, d, k, costs).items() if name in usable}
-    coding = 0.0 if coded or "bytes" not in usable else 1e-9 * n * d * costs.code
+    coding = 0.0 if coded or "bytes" not in usable else 1e-9 * (n * d * costs.code + CODING * costs.call)
     if len(seconds) == 1:
         return Plan(usable[0], seconds, coding, "the only one for this search")
     others = {name: cost for name, cost in seconds.items() if name != "bytes"}
