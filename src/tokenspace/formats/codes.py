@@ -108,7 +108,8 @@ def open_codes(path: str | os.PathLike[str], matrix: NDArray[Any]) -> tuple[Code
     shapes = CodedRows.shapes(n, d)
     if metadata.get("format") != "tokenspace-codes" or metadata.get("version") != VERSION:
         seen = f"{metadata.get('format')!r:.40} version {metadata.get('version')!r:.20}"
-        raise HeaderError(head.path, f"expected format 'tokenspace-codes' version '{VERSION}', seen {seen}", offset=8)
+        hint = "make it anew with `tokenspace index`, or delete it"
+        raise HeaderError(head.path, f"expected format 'tokenspace-codes' version '{VERSION}', seen {seen}", offset=8, hint=hint)
     for name, shape in {**shapes, "middle": (d,)}.items():
         tensor = header.tensors.get(name)
         if tensor is None or tensor.shape != shape or tensor.dtype != ("F32" if name == "middle" else "U8"):

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ROOM = 2 * BLOCK * PANEL
 """Rows kept before they are finished, at least: what a panel may add must fit."""
 
+FEW = 1 << 12
+"""Neighbours up to which a search's room, of 8 to 36 bytes each, is kept for the next."""
+
 MEASURES = {"inner_product": 0, "euclidean": 1, "cosine": 2}
 """The kernels' numbers for the measures."""
 
@@ -194,7 +197,8 @@ class Nearest:
         self._run(*self._coded, first, last, *self._table, *room.arguments)
         keys, ids, finished, bound = room.found
         found = keys.copy(), ids.copy(), finished.copy(), bound.copy()
-        self._rooms.append(room)
+        if k <= FEW:
+            self._rooms.append(room)
         return found
 
 
