@@ -314,10 +314,10 @@ class Exact:
 
     def _within_reach(self, queries: NDArray[Any]) -> bool:
         """Return whether screens can bound these queries' keys; a cosine has no use for their lengths."""
+        if self.measure == "cosine":
+            return True
         lengths = norms(queries)
-        return self.measure == "cosine" or bool(
-            lengths.max(initial=0) <= self._reach() and lengths.min(initial=1, where=lengths > 0) >= 1 / FARTHEST
-        )
+        return bool(lengths.max(initial=0) <= self._reach() and lengths.min(initial=1, where=lengths > 0) >= 1 / FARTHEST)
 
     def _run(self, function: Callable[[tuple[int, int]], Any]) -> list[Any]:
         """Map a function over ranges of whole panels, one a thread and none of 2^30 rows or more."""
