@@ -43,7 +43,28 @@ WORDS = [f"{first}{last}" for first in ("cyber", "bio", "nano", "micro", "hyper"
 
 
 def _some_table(seed: int, *, more: int = 0) -> ts.EmbeddingTable:
-    tokens = "king queen man woman prince crown apple pear the wears of and in a new york city old river tree".split()
+    tokens = [
+        "king",
+        "queen",
+        "man",
+        "woman",
+        "prince",
+        "crown",
+        "apple",
+        "pear",
+        "the",
+        "wears",
+        "of",
+        "and",
+        "in",
+        "a",
+        "new",
+        "york",
+        "city",
+        "old",
+        "river",
+        "tree",
+    ]
     rows = np.random.default_rng(seed).standard_normal((len(tokens) + more, 8)).astype(np.float32)
     return ts.EmbeddingTable([*tokens, *(f"word{number}" for number in range(more))], rows)
 
