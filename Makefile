@@ -15,7 +15,7 @@ BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PARTS   := pyproject.toml constraints.txt build_native.py $(wildcard src/tokenspace/native/*.[ch])
 
-.PHONY: tour test lint native docs bench test-stores fuzz asan clean
+.PHONY: tour test lint native docs wheels bench test-stores fuzz asan clean
 
 tour: $(VENV)/tour.stamp        ## GloVe's 400,000 words: look up, measure, find neighbours, add a word, draw
 	$(BIN)/tokenspace tour
@@ -54,6 +54,9 @@ docs: $(VENV)/docs.stamp        ## the documentation's site, in site/, its links
 	$(BIN)/zensical build --clean --strict
 	$(BIN)/python docs/check_links.py site
 
+wheels: $(VENV)/release.stamp    ## a release in dist/: sdist, five wheels looked into, bill of materials; ARGS=--twice compares two builds
+	$(BIN)/python release/build.py $(ARGS)
+
 bench: $(VENV)/bench.stamp       ## `make bench CASE=extension` against its rivals; ARGS='--size 30522x384' for less
 	$(BIN)/python bench/run.py $(CASE) $(ARGS)
 
@@ -83,6 +86,10 @@ $(VENV)/lint.stamp: $(PARTS) | $(BIN)/python
 
 $(VENV)/docs.stamp: $(PARTS) | $(BIN)/python
 	$(INSTALL) --editable '.[docs]'
+	@touch $@
+
+$(VENV)/release.stamp: $(PARTS) | $(BIN)/python
+	$(INSTALL) --editable '.[release]'
 	@touch $@
 
 $(VENV)/bench.stamp: $(PARTS) bench/requirements.txt | $(BIN)/python

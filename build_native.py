@@ -153,7 +153,7 @@ def build(folder: Path, choice: str, *, levels: Levels | None = None) -> list[Pa
 
     levels = levels or there.levels
     with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor() as pool:
-        environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
+        environment = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ}
         return [made for made in pool.map(one, levels, levels.values()) if made]
 
 
