@@ -49,10 +49,11 @@ asan: $(VENV)/fuzz.stamp        ## the C readers under the address sanitizer
 native: $(BIN)/python           ## compile the kernels again
 	$(INSTALL) --no-deps --editable .
 
-docs: $(VENV)/docs.stamp        ## the documentation's site, in site/, its links checked
+docs: $(VENV)/docs.stamp        ## the documentation's site, in site/, its links and names checked
 	$(BIN)/python docs/generate.py
 	$(BIN)/zensical build --clean --strict
 	$(BIN)/python docs/check_links.py site
+	$(BIN)/python docs/check_names.py site
 
 wheels: $(VENV)/release.stamp    ## a release in dist/: sdist, five wheels looked into, bill of materials; ARGS=--twice compares two builds
 	$(BIN)/python release/build.py $(ARGS)

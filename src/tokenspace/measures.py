@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Measure = Literal["euclidean", "inner_product", "cosine"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+"""The names of the three: ``"euclidean"`` (9), ``"inner_product"`` (10), ``"cosine"`` (11)."""
 
 PAIRS = 1 << 16
 """Paired rows lifted to float64 at a time."""

@@ -40,6 +40,7 @@ INITIALISERS: dict[str, Callable[[Request], NDArray[Any]]] = {
     "omp": start_by_omp,
     "zeros": start_at_zero,
 }
+"""The ways in which new rows can start, by the names that ``init=`` takes."""
 
 HEAD = {"subtoken-mean": "mean", "description": "mean"}
 """What an output head's new rows start with where the input's start with the key. A head row says how likely its token is: the mean

@@ -1,5 +1,7 @@
 """gensim's KeyedVectors over our tables: the method names people know, exact answers, and no norm that can go stale.
 
+Examples
+--------
 >>> from tokenspace.gensim import KeyedVectors
 >>> vectors = KeyedVectors(2)
 >>> vectors.add_vectors(["man", "woman", "king", "queen"], [[1, 0], [1, 2], [3, 0], [3, 2]])

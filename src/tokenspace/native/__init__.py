@@ -73,6 +73,7 @@ __all__ = [
 ]
 
 LEVEL: str
+"""The level of the kernels in use, such as ``"x86-64-v3"``; ``"numpy"`` where their twins serve."""
 
 
 def __getattr__(name: str) -> str:

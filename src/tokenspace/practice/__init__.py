@@ -1,5 +1,7 @@
 """The lecture's exercises: worked exactly, made afresh, marked in any equal form.
 
+Examples
+--------
 >>> [str(worked.answer) for worked in LECTURE]
 ['sqrt(26)', '4*sqrt(3)', '-3', '-7', '-3/(2*sqrt(21))', '-7/sqrt(273)']
 >>> asked = problem("cosine", seed=4)

@@ -207,6 +207,7 @@ DISTIL = {"ForCausalLM": NextTokens, "LMHeadModel": NextTokens, "ForMaskedLM": M
 """What distillation is, by the end of the architecture's name; else, and in a sentence-transformers folder, sentence vectors."""
 
 OBJECTIVES: dict[str, type[Objective] | None] = {"distil": None, "mlm": Masked, "clm": Causal}
+"""What new rows can be trained for, by the names that ``objective=`` takes; "distil" depends on the model."""
 
 
 def objective_of(opened: Model, name: str) -> type[Objective]:
