@@ -56,7 +56,9 @@ Exit codes: 0 done, 1 bad data (unknown token, broken file...), 2 bad use
 (unknown option...), 130 stopped with Ctrl-C, 141 the reader closed the pipe.
 
 \b
-Completion: eval "$(_TOKENSPACE_COMPLETE=bash_source tokenspace)"   (zsh_source, fish_source)
+Completion of commands, options, tables and tokens, for ~/.bashrc or ~/.zshrc:
+eval "$(_TOKENSPACE_COMPLETE=bash_source tokenspace)"   (zsh_source for zsh);
+fish: _TOKENSPACE_COMPLETE=fish_source tokenspace | source
 """
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tokenspace.cli import arguments, output
+from tokenspace.cli import arguments, completion, output
 from tokenspace.cli.near import answer
 
 EXAMPLES = """\b
@@ -16,9 +16,9 @@ tokenspace analogy france paris japan -m cosine -k 1
 
 
 @click.command("analogy", epilog=EXAMPLES)
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
-@click.argument("c", metavar="C")
+@click.argument("a", metavar="A", shell_complete=completion.tokens)
+@click.argument("b", metavar="B", shell_complete=completion.tokens)
+@click.argument("c", metavar="C", shell_complete=completion.tokens)
 @arguments.search_options
 @arguments.table_option
 @output.json_option

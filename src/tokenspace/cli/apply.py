@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tokenspace.cli import extend, output
+from tokenspace.cli import completion, extend, output
 
 EXAMPLES = """\b
 tokenspace diff model/ bigger/ --rows rows.safetensors
@@ -17,7 +17,7 @@ tokenspace apply model/ adapter/ --out merged/
 
 
 @click.command("apply", epilog=EXAMPLES)
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", shell_complete=completion.tables)
 @click.argument("rows", metavar="ROWS", type=click.Path(path_type=Path))
 @click.option("--any-base", is_flag=True, help="Join them though the model's old rows are not those they were made for.")
 @extend.embedding_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import tokenspace as ts
+from tokenspace.cli import completion
 from tokenspace.progress import watching
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def table_option(command: Function) -> Function:
             show_default=True,
             show_envvar=True,
             metavar="T",
+            shell_complete=completion.tables,
             help='The table: a name, a file, a folder, or "-" for standard input.',
         ),
     ):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tokenspace.cli import arguments, output
+from tokenspace.cli import arguments, completion, output
 from tokenspace.cli.progress import Progress
 from tokenspace.errors import ArgumentError
 
@@ -30,8 +30,8 @@ READ = (*WRITTEN, "gguf", "fasttext-bin", "finalfusion", "spacy", "model-folder"
 
 
 @click.command("convert", epilog=EXAMPLES)
-@click.argument("source", metavar="A")
-@click.argument("target", metavar="B")
+@click.argument("source", metavar="A", shell_complete=completion.tables)
+@click.argument("target", metavar="B", shell_complete=completion.tables)
 @click.option("--from", "--format", "source_format", type=click.Choice(READ), help="The format of A.  [default: told by its content]")
 @click.option("--to", "target_format", type=click.Choice(WRITTEN), help="The format of B.  [default: told by its ending]")
 @click.option("--dtype", type=click.Choice(arguments.DTYPES), help="The element type of B.  [default: that of A; float32 for text]")

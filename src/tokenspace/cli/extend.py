@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tokenspace.cli import output
+from tokenspace.cli import completion, output
 from tokenspace.errors import ArgumentError, TokenError
 
 EXAMPLES = """\b
@@ -35,7 +35,7 @@ force_option = click.option("--force", is_flag=True, help="Replace the output if
 
 
 @click.command("extend", epilog=EXAMPLES)
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", shell_complete=completion.tables)
 @click.option("--tokens", "file", metavar="FILE", help='The tokens, one a line; "-" reads standard input.')
 @click.option("--token", "single", multiple=True, metavar="TOKEN", help="One token.  [repeatable]")
 @click.option("--init", type=click.Choice(INITIALISERS), default="subtoken-mean", show_default=True, help="How the rows start.")

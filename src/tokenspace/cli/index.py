@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from tokenspace.cli import arguments, output
+from tokenspace.cli import arguments, completion, output
 
 
 @click.command("index")
-@click.argument("name", metavar="[T]", required=False)
+@click.argument("name", metavar="[T]", required=False, shell_complete=completion.tables)
 @click.option("--threads", type=click.IntRange(min=1), help="Default: as many as CPUs this process may use.")
 @arguments.table_option
 @output.json_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tokenspace.cli import arguments, duplicates, output
+from tokenspace.cli import arguments, completion, duplicates, output
 from tokenspace.errors import FileContentError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ SHARE = click.FloatRange(min=0, max=1, max_open=True)
 
 
 @click.command("info")
-@click.argument("name", metavar="[T]", required=False)
+@click.argument("name", metavar="[T]", required=False, shell_complete=completion.tables)
 @click.option("--verify", is_flag=True, help="Also read all of it: checksums, offsets, the index, that every number is finite.")
 @click.option("--duplicates", "same", is_flag=True, help="List equal and nearly equal rows instead.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tokenspace import queries
-from tokenspace.cli import arguments, output
+from tokenspace.cli import arguments, completion, output
 from tokenspace.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ tokenspace measure --exact "[2,-1,3]" "[1,2,-1]"
 
 
 @click.command("measure", epilog=EXAMPLES)
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=completion.tokens)
+@click.argument("b", metavar="B", shell_complete=completion.tokens)
 @click.option("--exact", is_flag=True, help="Also exact answers, in surds; for vectors given as numbers.")
 @arguments.table_option
 @output.json_option

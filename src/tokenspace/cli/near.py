@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tokenspace.cli import arguments, output
+from tokenspace.cli import arguments, completion, output
 
 EXAMPLES = """\b
 tokenspace near king
@@ -16,7 +16,7 @@ tokenspace near - < words.txt > neighbours.tsv
 
 
 @click.command("near", epilog=EXAMPLES)
-@click.argument("tokens", metavar="TOKEN...", nargs=-1, required=True)
+@click.argument("tokens", metavar="TOKEN...", nargs=-1, required=True, shell_complete=completion.tokens)
 @arguments.search_options
 @click.option("--explain", is_flag=True, help="Say on standard error which path each search takes, and what each would cost.")
 @arguments.table_option

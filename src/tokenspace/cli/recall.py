@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tokenspace.cli import arguments, output
+from tokenspace.cli import arguments, completion, output
 
 if TYPE_CHECKING:
     from tokenspace.search import Recall
@@ -37,7 +37,7 @@ tokenspace recall words.vec -m euclidean --breadth 512 --queries 1000
 
 
 @click.command("recall", epilog=EXAMPLES)
-@click.argument("name", metavar="[T]", required=False)
+@click.argument("name", metavar="[T]", required=False, shell_complete=completion.tables)
 @click.option("--engine", type=click.Choice(["faiss", "usearch"]), default="faiss", show_default=True, help="The library; extra [ann].")
 @click.option("--breadth", type=click.IntRange(min=1), default=128, show_default=True, metavar="B", help="Rows kept in sight by a search.")
 @click.option("--queries", type=click.IntRange(min=1), default=200, show_default=True, metavar="Q", help="Rows drawn as queries.")

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import click
 
-from tokenspace.cli import output
+from tokenspace.cli import completion, output
 from tokenspace.cli.extend import force_option, out_option, report
 
 OBJECTIVES = ("distil", "mlm", "clm")
@@ -24,7 +24,7 @@ tokenspace diff all-MiniLM-L6-v2/ trained/
 
 
 @click.command("train-new", epilog=EXAMPLES)
-@click.argument("model", metavar="DIR")
+@click.argument("model", metavar="DIR", shell_complete=completion.tables)
 @click.option(
     "--text", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Plain text, one sentence or paragraph a line."
 )
