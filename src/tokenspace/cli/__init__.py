@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 import warnings
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import click
@@ -77,6 +78,14 @@ class Commands(click.Group):
             return None
         command: click.Command = importlib.import_module(f"tokenspace.cli.{cmd_name.replace('-', '_')}").command
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is asked for; where there is none, name those that are spelt alike."""
+        alike = get_close_matches(args[0], COMMANDS)
+        if args[0] in COMMANDS or args[0].startswith("-") or not alike:
+            return super().resolve_command(ctx, args)
+        message = f"no such command: {args[0]}"
+        raise ArgumentError(message, hint=f"did you mean {' or '.join(alike)}?")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any."""

@@ -23,7 +23,9 @@ tokenspace explore vectors.txt --column counts.txt --no-open --port 0
 
 @click.command("explore", epilog=EXAMPLES)
 @click.argument("tables", metavar="[T...]", nargs=-1, shell_complete=completion.tables)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; others need the token in the address.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="HOST", help="Where to listen; others need the token in the address."
+)
 @click.option("--port", type=click.IntRange(0, 65535), metavar="P", help="Port; 0 takes any.  [default: 8642, or the next that is free]")
 @click.option("--open/--no-open", "open_browser", default=None, help="Open the browser.  [default: on a terminal]")
 @click.option(

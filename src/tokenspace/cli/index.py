@@ -6,10 +6,14 @@ import click
 
 from tokenspace.cli import arguments, completion, output
 
+EXAMPLES = """\b
+tokenspace index vectors.tokenspace
+"""
 
-@click.command("index")
+
+@click.command("index", epilog=EXAMPLES)
 @click.argument("name", metavar="[T]", required=False, shell_complete=completion.tables)
-@click.option("--threads", type=click.IntRange(min=1), help="Default: as many as CPUs this process may use.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use.  [default: the CPUs at hand]")
 @arguments.table_option
 @output.json_option
 def command(name: str | None, table: str, *, threads: int | None, as_json: bool) -> None:

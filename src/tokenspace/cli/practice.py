@@ -33,10 +33,10 @@ tokenspace practice --seed 12 --count 20 --sheet sheet.md --key key.md
 
 
 @click.command("practice", epilog=EXAMPLES)
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="What is asked; may be given again. Default: all, in turn.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="What is asked.  [repeatable; default: all, in turn]")
 @click.option("--difficulty", type=click.Choice(DIFFICULTIES), default="medium", show_default=True, help="Dimension, numbers and roots.")
-@click.option("--seed", type=click.IntRange(0), default=None, help="The same seed asks the same questions. Default: another one each day.")
-@click.option("--count", "-n", type=click.IntRange(1, 500), default=10, show_default=True, help="How many questions.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="The same seed asks the same questions.  [default: another one each day]")
+@click.option("-n", "--count", type=click.IntRange(1, 500), default=10, show_default=True, metavar="N", help="How many questions.")
 @click.option("--lecture", is_flag=True, help="The lecture's own six instead.")
 @click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Write the questions to a .md, .tex or .pdf file instead.")
 @click.option("--key", type=click.Path(dir_okay=False, path_type=Path), help="Write the worked answers to a .md, .tex or .pdf file.")

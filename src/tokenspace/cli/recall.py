@@ -41,7 +41,7 @@ tokenspace recall words.vec -m euclidean --breadth 512 --queries 1000
 @click.option("--engine", type=click.Choice(["faiss", "usearch"]), default="faiss", show_default=True, help="The library; extra [ann].")
 @click.option("--breadth", type=click.IntRange(min=1), default=128, show_default=True, metavar="B", help="Rows kept in sight by a search.")
 @click.option("--queries", type=click.IntRange(min=1), default=200, show_default=True, metavar="Q", help="Rows drawn as queries.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the drawing.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of the drawing.")
 @click.option("-m", "--measure", type=click.Choice(arguments.WANTED), default="cosine", show_default=True, help="One, or all three.")
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, metavar="K", help="Neighbours to find.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use.  [default: the CPUs at hand]")
