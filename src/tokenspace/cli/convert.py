@@ -35,7 +35,9 @@ READ = (*WRITTEN, "gguf", "fasttext-bin", "finalfusion", "spacy", "model-folder"
 @click.option("--from", "--format", "source_format", type=click.Choice(READ), help="The format of A.  [default: told by its content]")
 @click.option("--to", "target_format", type=click.Choice(WRITTEN), help="The format of B.  [default: told by its ending]")
 @click.option("--dtype", type=click.Choice(arguments.DTYPES), help="The element type of B.  [default: that of A; float32 for text]")
-@click.option("--tokens", type=click.Path(path_type=Path), help="For A a matrix alone: the file of its tokens.  [default: beside it]")
+@click.option(
+    "--tokens", type=click.Path(path_type=Path), metavar="FILE", help="For A a matrix alone: the file of its tokens.  [default: beside it]"
+)
 @click.option("--keep-bytes", is_flag=True, help="Short for --errors surrogateescape.")
 @arguments.reading_options
 @click.option("--force", is_flag=True, help="Replace B if it exists.")
