@@ -219,3 +219,11 @@ def test_a_corrupt_index_is_told_apart_from_an_absent_token(native_level: str) -
     lying = offsets.copy()
     lying[1] = 1 << 40
     assert native.find_tokens(data, lying, np.full(4, 1, np.uint32), *packed([b"a"])).tolist() == [-2]
+
+
+def test_an_empty_choice_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = door.level.__wrapped__
+    monkeypatch.delenv("TOKENSPACE_NATIVE", raising=False)
+    left_out = chosen() if door.levels() else "numpy"
+    monkeypatch.setenv("TOKENSPACE_NATIVE", "" if door.levels() else "numpy")
+    assert chosen() == left_out

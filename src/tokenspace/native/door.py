@@ -81,7 +81,7 @@ def levels() -> tuple[str, ...]:
 @cache
 def level() -> str:
     """Return the level whose kernels serve in this process, or ``numpy`` for the twins; settled at first use."""
-    asked, present = os.environ.get("TOKENSPACE_NATIVE", "auto"), levels()
+    asked, present = os.environ.get("TOKENSPACE_NATIVE") or "auto", levels()
     if asked in {"numpy", *present}:
         return asked
     if asked != "auto":
