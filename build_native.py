@@ -142,8 +142,9 @@ def build(folder: Path, choice: str, *, levels: Levels | None = None) -> list[Pa
 
     def one(level: str, flags: tuple[list[str], list[str]]) -> Path | None:
         library = folder / f"libtokenspace-{level}{there.suffix}"
-        fresh = library.with_suffix(".new")  # moved into place whole: a running process may have the old one mapped
-        call = [*command, *system, *FLAGS, *flags[choice == "zig"], *sources, *there.libraries, "-o", str(fresh)]
+        fresh = Path(made, library.name)  # moved into place whole: a running process may have the old one mapped
+        name = ["-Wl,-install_name,@rpath/" + library.name] if there.system == "macos" else []  # else the path that it was made at
+        call = [*command, *system, *FLAGS, *flags[choice == "zig"], *name, *sources, *there.libraries, "-o", str(fresh)]
         done = subprocess.run(call, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
             print(f"tokenspace: level {level} was not compiled\n{shlex.join(call)}\n{done.stderr}", file=sys.stderr)
@@ -152,9 +153,13 @@ def build(folder: Path, choice: str, *, levels: Levels | None = None) -> list[Pa
         return library
 
     levels = levels or there.levels
-    with tempfile.TemporaryDirectory() as cache, ThreadPoolExecutor() as pool:
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as made,
+        ThreadPoolExecutor() as pool,
+    ):
         environment = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ}
-        return [made for made in pool.map(one, levels, levels.values()) if made]
+        return [library for library in pool.map(one, levels, levels.values()) if library]
 
 
 class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]

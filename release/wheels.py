@@ -131,6 +131,8 @@ def _library(data: bytes, system: str) -> Iterator[str]:
         yield f"is for {found.system}, machine {found.machine:#x}"
     if digest().encode() not in data:
         yield "was made from other sources"
+    if re.search(rb"/tmp[\w-]*/", data):
+        yield "has the path of the folder that it was made in"
     if b"ts_sources" not in data:
         yield "does not export ts_sources"
     if found.system == "linux" and found.oldest > GLIBC:

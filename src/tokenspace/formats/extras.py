@@ -31,4 +31,4 @@ def needed(module: str, *, extra: str, why: str, package: str = "") -> Any:
         return import_module(module)
     except ImportError as error:
         message = f"{why} needs the package {package or module.partition('.')[0]}, which is not installed"
-        raise MissingExtraError(message, hint=f"pip install 'tokenspace[{extra}]'") from error
+        raise MissingExtraError(message, hint=f'pip install "tokenspace[{extra}]"') from error

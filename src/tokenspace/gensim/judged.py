@@ -35,7 +35,7 @@ def word_pairs(
         from scipy import stats  # noqa: PLC0415 - p-values are wanted here alone
     except ImportError as absent:
         message = "the p-values of evaluate_word_pairs are SciPy's, which is not installed"
-        raise MissingExtraError(message, hint="pip install 'tokenspace[gensim]', or use tokenspace.analysis.evaluation") from absent
+        raise MissingExtraError(message, hint='pip install "tokenspace[gensim]", or use tokenspace.analysis.evaluation') from absent
     pairs = list(_pairs(Path(path), delimiter, encoding))
     spelt = [[word.upper() if fold_case else word for word in pair] for *pair, _ in pairs]
     rows = _first_rows(vectors, {word for pair in spelt for word in pair}, restrict, fold_case=fold_case)

@@ -315,7 +315,7 @@ def _symbolic(tree: tuple[Any, ...]) -> Any:
         import sympy  # noqa: PLC0415 - slow, and wanted for unlike roots alone
     except ImportError as absent:
         message = "sums of unlike roots, and roots under roots, are compared by SymPy, which is not installed"
-        raise MissingExtraError(message, hint="pip install 'tokenspace[practice]', or write the answer with one root") from absent
+        raise MissingExtraError(message, hint='pip install "tokenspace[practice]", or write the answer with one root') from absent
     if tree[0] == "number":
         return sympy.Rational(tree[1].numerator, tree[1].denominator)
     if tree[0] == "^":

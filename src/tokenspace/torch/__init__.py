@@ -13,7 +13,7 @@ except ImportError as error:
     from tokenspace.errors import MissingExtraError
 
     _message = "tokenspace.torch needs PyTorch, which is not installed"
-    raise MissingExtraError(_message, hint="pip install 'tokenspace[torch]'") from error
+    raise MissingExtraError(_message, hint='pip install "tokenspace[torch]"') from error
 
 from tokenspace.torch.head import Head, TiedHead
 from tokenspace.torch.install import Extended, extend, merge

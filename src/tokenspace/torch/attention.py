@@ -82,7 +82,7 @@ class Reader:
             from transformers.masking_utils import eager_mask  # noqa: PLC0415
         except ImportError as error:
             message = "reading attention needs transformers, which is not installed"
-            raise MissingExtraError(message, hint="pip install 'tokenspace[transformers]'") from error
+            raise MissingExtraError(message, hint='pip install "tokenspace[transformers]"') from error
         AttentionInterface.register(NAME, _attend)
         AttentionMaskInterface.register(NAME, eager_mask)
         self.name = str(folder)

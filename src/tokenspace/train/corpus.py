@@ -218,7 +218,7 @@ class _Subwords:
             from tokenizers import Tokenizer  # noqa: PLC0415 - an extra
         except ImportError:
             message = "a tokenizer.json is read with the package tokenizers, which is not installed"
-            raise MissingExtraError(message, hint="pip install 'tokenspace[transformers]'") from None
+            raise MissingExtraError(message, hint='pip install "tokenspace[transformers]"') from None
         try:
             self.tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # noqa: BLE001 - the package raises Exception itself

@@ -83,7 +83,7 @@ def _torch() -> Any:
         import torch  # noqa: PLC0415 - one old kind of file in a room that needs it for nothing else
     except ImportError:
         message = "reading a .bin checkpoint needs PyTorch, which is not installed"
-        raise MissingExtraError(message, hint="pip install 'tokenspace[torch]', or save the model as safetensors") from None
+        raise MissingExtraError(message, hint='pip install "tokenspace[torch]", or save the model as safetensors') from None
     version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
     if version < OLDEST:
         message = f"reading a .bin checkpoint safely needs PyTorch 2.6 or later; seen {torch.__version__}"

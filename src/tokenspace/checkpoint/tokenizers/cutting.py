@@ -49,7 +49,7 @@ def pieces(file: TokenizerJson, texts: Sequence[str]) -> list[list[int]]:
         import tokenizers  # noqa: PLC0415 - an extra
     except ImportError:
         message = "cutting a new token into old ones needs the package tokenizers, which is not installed"
-        raise MissingExtraError(message, hint="pip install 'tokenspace[transformers]', or start the rows with init='mean'") from None
+        raise MissingExtraError(message, hint='pip install "tokenspace[transformers]", or start the rows with init="mean"') from None
     try:
         return _pieces(tokenizers.Tokenizer, file, texts)
     except (KeyError, RecursionError, ValueError) as error:

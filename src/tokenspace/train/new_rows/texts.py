@@ -77,7 +77,7 @@ class Cutter:
             import tokenizers  # noqa: PLC0415 - an extra
         except ImportError:
             message = "training new rows needs the package tokenizers, which is not installed"
-            raise MissingExtraError(message, hint="pip install 'tokenspace[transformers]'") from None
+            raise MissingExtraError(message, hint='pip install "tokenspace[transformers]"') from None
         wanted = set(ids.tolist())
         document = json.loads(model.tokenizer.fast.text)
         added = document.get("added_tokens") or []
