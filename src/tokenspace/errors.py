@@ -31,6 +31,9 @@ The tree; in brackets the built-in class that each one is as well, so that ``exc
         ├── RowWidthError                      a row with too few or too many numbers
         ├── NumberError                        a field that is not a number
         ├── EncodingError                      a token whose bytes are not UTF-8
+        ├── LineTooLongError                   a line that no memory should have to hold
+        ├── UnpairedRowError                   a sentence without the other of its pair
+        ├── LabelError                         a pair's label that is no number, or outside its range
         ├── NotFiniteRowError [NotFiniteError] NaN or infinity in a row
         ├── DuplicateRowError [DuplicateTokenError] the same token in two rows
         ├── ChecksumError                      bytes that differ from their recorded digest
@@ -277,6 +280,18 @@ class NumberError(FileContentError):
 
 class EncodingError(FileContentError):
     """A token's bytes are not UTF-8."""
+
+
+class LineTooLongError(FileContentError):
+    """A line that no memory should have to hold."""
+
+
+class UnpairedRowError(FileContentError):
+    """A sentence without the other of its pair."""
+
+
+class LabelError(FileContentError):
+    """A pair's label that is no number, or outside its range."""
 
 
 class NotFiniteRowError(FileContentError, NotFiniteError):

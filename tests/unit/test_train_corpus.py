@@ -20,7 +20,7 @@ from tokenspace.errors import (
     TokenError,
     TruncatedFileError,
 )
-from tokenspace.train import reading
+from tokenspace.texts import reading
 from tokenspace.train.corpus import read_corpus
 from tokenspace.vocabulary import Vocabulary
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "analogy": "Answer A : B :: C : ? with the tokens nearest to B - A + C.",
     "evaluate": "Hold a table against people's judgements: judged pairs and analogies.",
     "convert": "Write a table in another format, or into a store.",
+    "encode": "Make a vector of each line of text, as a table.",
     "index": "Code a table's rows, so that its searches read a quarter of the bytes.",
     "extend": "Give a model folder or a table new tokens.",
     "train": "Train an embedding table on text.",

@@ -7,6 +7,7 @@ arguments and calls one of the two.
 from __future__ import annotations
 
 from tokenspace.native import door
+from tokenspace.native.bags import bag_means
 from tokenspace.native.door import kernel, levels
 from tokenspace.native.json_text import JsonItems, json_items, json_skip
 from tokenspace.native.ranked import NO_COSINE, rank_counts
@@ -44,6 +45,7 @@ __all__ = [
     "Settling",
     "WordCounts",
     "all_pairs",
+    "bag_means",
     "code_rows",
     "copy_word2vec",
     "count_lines",

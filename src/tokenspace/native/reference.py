@@ -5,7 +5,7 @@ Same names, same arguments, same bits. Arguments are checked by the callers in t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -136,3 +136,35 @@ def utf8_tokens(data: NDArray[np.uint8], offsets: NDArray[np.int64], begin: int)
         if not 0 <= start <= end <= len(data):
             return row
     return n
+
+
+def bag_means(  # noqa: PLR0913, PLR0917 - the kernel's
+    rows: NDArray[Any],
+    words: NDArray[np.int32],
+    begins: NDArray[np.int64],
+    pieces: NDArray[np.int32],
+    factors: NDArray[np.float64] | None,
+    more: NDArray[Any] | None,
+    most: int,
+    out: NDArray[np.float32],
+    counts: NDArray[np.int64],
+) -> int:
+    """Write each bag's mean row and number of rows; return the first word that leads outside, or how many there are."""
+    every = len(rows) + (0 if more is None else len(more))
+    bag, ids = 0, []  # type: ignore[var-annotated] # of int
+    for at, word in enumerate(words.tolist()):
+        if word != -1:
+            if not 0 <= word < len(begins) - 1 or begins[word] < 0 or begins[word + 1] > len(pieces):
+                return at
+            some = pieces[begins[word] : begins[word + 1]][: most - len(ids)].tolist()
+            if any(not 0 <= row < every for row in some):
+                return at
+            ids += some
+            continue
+        total = np.zeros(rows.shape[1])
+        for row in ids:
+            numbers = (rows[row] if more is None or row < len(rows) else more[row - len(rows)]).astype(np.float64)
+            total += numbers if factors is None else numbers * factors[row]
+        out[bag], counts[bag] = total / max(1, len(ids)), len(ids)
+        bag, ids = bag + 1, []
+    return len(words)

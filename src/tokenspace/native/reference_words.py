@@ -14,15 +14,17 @@ WORD, BLANK, BREAK = 0, 1, 2
 """Kinds of bytes; the same figures stand in word_ids.c."""
 
 
-def word_ids(text: bytes, kinds: NDArray[np.uint8], longest: int, numbers: dict[bytes, int], counts: list[int]) -> tuple[list[int], int]:
-    """Return the ids of a text's words, -1 for the end of a sentence, and how many words were too long."""
+def word_ids(
+    text: bytes, kinds: NDArray[np.uint8], longest: int, numbers: dict[bytes, int], counts: list[int], *, every: bool = False
+) -> tuple[list[int], int]:
+    """Return the ids of a text's words, -1 for the end of a sentence (`every` one, or one that has words), and how many were too long."""
     ids: list[int] = []
     dropped = 0
     of_kind = [re.escape(bytes(np.flatnonzero(kinds == kind).astype(np.uint8))) for kind in (WORD, BREAK)]
     for found in re.finditer(b"([" + of_kind[0] + b"]+)|[" + of_kind[1] + b"]", text):
         word = found[1]
         if word is None:
-            ids += [-1] if not ids or ids[-1] >= 0 else []
+            ids += [-1] if every or not ids or ids[-1] >= 0 else []
         elif len(word) > longest:
             dropped += 1
         else:

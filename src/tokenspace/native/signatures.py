@@ -85,6 +85,9 @@ TRAINING = (
     *(NEW_REALS, NEW_FLOATS),  # space, tally
 )
 
+SOME_ROWS = Array("float32", "float64", "float16", "bfloat16", optional=True)
+BAGS = (INTS, SIZE, IDS, SIZE, INTS, SIZE, SIZE)  # words with -1 behind each bag; where each one's rows begin; the rows; most of a bag
+
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cpu_level": (FLAG,),
     "sources": (ctypes.c_char_p,),
@@ -120,8 +123,9 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "glove_cost": (FLOAT, INTS, REALS, SIZE, REALS, SIZE, FLAG),
     "skipgram": (None, *TRAINING),
     "bags": (None, *TRAINING, FLAG, SOME_IDS, SOME_INTS, NEW_INTS),
+    "bag_means": (SIZE, FLAG, ROWS, SIZE, SIZE, SIZE, SOME_ROWS, SIZE, SOME_FLOATS, *BAGS, NEW_FLOATS, NEW_REALS, NEW_IDS),
     "context_sums": (None, INTS, SIZE, SIZE, SIZE, REALS, SIZE, SIZE, SIZE, NEW_FLOATS, NEW_IDS),
-    "word_ids": (SIZE, BYTES, SIZE, SIZE, BYTES, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
+    "word_ids": (SIZE, BYTES, SIZE, SIZE, BYTES, FLAG, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
     "word_join": (SIZE, BYTES, IDS, IDS, SIZE, SIZE, *WORD_INDEX, NEW_INTS, NEW_IDS),
     "word_pieces": (SIZE, BYTES, IDS, SIZE, SIZE, SIZE, SIZE, SIZE, NEW_IDS, NEW_INTS, SIZE),
     "word_slots": (None, BYTES, IDS, SIZE, Array("uint64", writeable=True), MASK),

@@ -40,18 +40,19 @@ static inline int64_t number_of(word_index *index, const uint8_t *word, int64_t 
     return index->known++;
 }
 
-/* Read text[begin, end), whose last word ends with it, into ids (room for end - begin + 1). kinds: of the 256 bytes. Longer words than
- * `longest` bytes are dropped. state: words known; ids written; words dropped. Returns where it stopped: `end`, or the beginning of a
- * word without room. */
-int64_t ts_word_ids(const uint8_t *text, int64_t begin, int64_t end, const uint8_t *kinds, int64_t longest, uint64_t *slots, uint64_t mask,
-                    uint8_t *data, int64_t bytes, int64_t *offsets, int64_t words, int64_t *counts, int32_t *ids, int64_t *state)
+/* Read text[begin, end), whose last word ends with it, into ids (room for end - begin + 1). kinds: of the 256 bytes. every: -1 for every
+ * break, so that lines without a word stay. Longer words than `longest` bytes are dropped. state: words known; ids written; words dropped.
+ * Returns where it stopped: `end`, or the beginning of a word without room. */
+int64_t ts_word_ids(const uint8_t *text, int64_t begin, int64_t end, const uint8_t *kinds, int32_t every, int64_t longest, uint64_t *slots,
+                    uint64_t mask, uint8_t *data, int64_t bytes, int64_t *offsets, int64_t words, int64_t *counts, int32_t *ids,
+                    int64_t *state)
 {
     word_index index = {slots, mask, data, offsets, bytes, words, state[KNOWN]};
     int32_t *out = ids + state[WRITTEN];
     int64_t at = begin;
     while (at < end) {
         if (kinds[text[at]] != WORD) {
-            if (kinds[text[at++]] == BREAK && (out == ids || out[-1] >= 0))
+            if (kinds[text[at++]] == BREAK && (every || out == ids || out[-1] >= 0))
                 *out++ = -1;
             continue;
         }

@@ -29,15 +29,19 @@ class WordCounts:
     ----------
     kinds : array of shape (256,), uint8
         What each byte is: `WORD` (part of one), `BLANK` (between two) or `BREAK` (between two sentences).
+    every : bool
+        Whether a sentence without a word counts as one: each break then gives a -1.
+    longest : int
+        Bytes of a word.
 
     Attributes
     ----------
     dropped : int
-        Words of more than `LONGEST` bytes, which have no number.
+        Words of more than `longest` bytes, which have no number.
     """
 
-    def __init__(self, kinds: NDArray[np.uint8]) -> None:
-        self.kinds = kinds
+    def __init__(self, kinds: NDArray[np.uint8], *, every: bool = False, longest: int = LONGEST) -> None:
+        self.kinds, self.every, self.longest = kinds, every, longest
         self.state = np.zeros(3, dtype=np.int64)
         self.data = np.empty(1 << 16, dtype=np.uint8)
         self.offsets = np.zeros((1 << 13) + 1, dtype=np.int64)
@@ -75,15 +79,15 @@ class WordCounts:
         Returns
         -------
         array of shape (m,), int32
-            The words' numbers, and -1 where a sentence ends: once for any number of breaks in a row, and in front too, since the
-            sentence may have begun in an earlier text.
+            The words' numbers, and -1 where a sentence ends: once for any number of breaks in a row (unless `every`), and in front
+            too, since the sentence may have begun in an earlier text.
 
         Notes
         -----
         About 40 ns a word and thread; the interpreter lock is free meanwhile.
         """
         if self._twin is not None:
-            found, dropped = reference_words.word_ids(text, self.kinds, LONGEST, self._twin, self._twin_counts)
+            found, dropped = reference_words.word_ids(text, self.kinds, self.longest, self._twin, self._twin_counts, every=self.every)
             self.state[DROPPED] += dropped
             return np.array(found, dtype=np.int32)
         compiled = kernel("word_ids")
@@ -92,9 +96,9 @@ class WordCounts:
         self.state[WRITTEN] = 0
         at = 0
         while compiled is not None and at < len(text):
-            at = compiled(source, at, len(text), self.kinds, LONGEST, *self._room(), out, self.state)
+            at = compiled(source, at, len(text), self.kinds, self.every, self.longest, *self._room(), out, self.state)
             if at < len(text):
-                self._grow(LONGEST)
+                self._grow(min(self.longest, len(text)))
         return out[: self.state[WRITTEN]]
 
     def join(self, other: WordCounts) -> NDArray[np.int32]:
@@ -125,7 +129,7 @@ class WordCounts:
         while compiled is not None and at < len(counts):
             at = compiled(data, offsets, counts, at, len(counts), *self._room(), numbers, self.state)
             if at < len(counts):
-                self._grow(LONGEST)
+                self._grow(self.longest)
         self.state[DROPPED] += other.dropped
         return numbers
 
@@ -137,7 +141,9 @@ class WordCounts:
         """Make room for another word of `length` bytes, and for half as many more as there are."""
         compiled, n = kernel("word_slots"), len(self)
         if int(self.offsets[n]) + length > len(self.data):
-            self.data = np.concatenate([self.data, np.empty(len(self.data) // 2 + length, dtype=np.uint8)])
+            larger = np.empty(len(self.data) + len(self.data) // 2 + length, dtype=np.uint8)
+            larger[: self.offsets[n]] = self.data[: self.offsets[n]]
+            self.data = larger
         if compiled is not None and n >= len(self.counted):
             more = len(self.counted) // 2
             self.offsets = np.concatenate([self.offsets, np.zeros(more, dtype=np.int64)])

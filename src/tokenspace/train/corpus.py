@@ -17,7 +17,7 @@ from tokenspace import native
 from tokenspace.engines import local
 from tokenspace.errors import ArgumentError, EncodingError, MissingExtraError, OutputError, TableNotFoundError
 from tokenspace.native.words import BLANK, BREAK, LONGEST
-from tokenspace.train.reading import SENTENCE_END, TOKEN_END, file_pieces, is_files, list_pieces
+from tokenspace.texts.reading import SENTENCE_END, TOKEN_END, file_pieces, is_files, list_pieces
 from tokenspace.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from tokenspace.errors import (
     ArgumentError,
     ChecksumError,
     EncodingError,
+    LineTooLongError,
     TableNotFoundError,
     TokenError,
     TruncatedFileError,
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 20
 """Bytes of text a piece: a few milliseconds of work, and small beside a vocabulary."""
+
+LINE = 1 << 26
+"""Bytes of a line, where lines are read whole: longer ones are no sentences."""
 
 ZST_STEP = 2048
 """Compressed bytes decoded at a time: the worst that they can become is 64 MB (blocks of 128 kB in 4 bytes each)."""
@@ -61,16 +65,7 @@ def file_pieces(
     MissingExtraError
         If a file is zst-compressed and nothing here reads that.
     """
-    names = [text] if isinstance(text, (str, os.PathLike)) else list(text)
-    for name in names:
-        if str(name) != "-" and not Path(name).exists():
-            message = f"no such file: {name}"
-            hint = "a text that is in memory is given as lists of tokens: [line.split() for line in lines]"
-            raise TableNotFoundError(message, hint=hint)
-        if str(name) != "-" and Path(name).is_dir():
-            message = f"{name} is a folder; a text is a file"
-            raise ArgumentError(message, hint="name the files in it")
-    total = sum(Path(name).stat().st_size for name in names if str(name) != "-")
+    names, total = _checked_names(text)
     before = 0
     for name in names:
         with _opened(name) as file:
@@ -79,6 +74,48 @@ def file_pieces(
                     watch("reading text", before + _position(file), total)
                 yield piece
         yield b"\n"
+        before += Path(name).stat().st_size if str(name) != "-" else 0
+
+
+def line_blocks(
+    text: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], watch: Callable[[str, int, int], None] | None = None
+) -> Iterator[bytes]:
+    r"""Yield the lines of files, whole ones, about `PIECE` bytes at a time; the last line of a file ends with ``\n`` too.
+
+    Raises
+    ------
+    LineTooLongError
+        If a line has more than `LINE` bytes.
+    TableNotFoundError, ArgumentError, EncodingError, TruncatedFileError, ChecksumError, MissingExtraError
+        As `file_pieces`.
+
+    Notes
+    -----
+    Memory: a few MB, or a few times the longest line. A carriage return before a line end is taken for a part of it.
+    """
+    names, total = _checked_names(text)
+    before = 0
+    for name in names:
+        rest: list[bytes] = []  # of a line whose end has not come
+        size = lines = 0
+        with _opened(name) as file:
+            for block in _unmarked(_decoded(file, str(name)), str(name)):
+                if watch is not None:
+                    watch("reading text", before + _position(file), total)
+                end = block.rfind(b"\n") + 1
+                size += len(block)
+                if not end:
+                    rest.append(block)
+                    if size > LINE:
+                        problem = f"expected lines of at most {LINE:,} bytes, seen a longer one"
+                        raise LineTooLongError(name, problem, line=lines + 1, hint="is this text, with one sentence a line?")
+                    continue
+                whole = b"".join([*rest, block[:end]])
+                lines += whole.count(b"\n")
+                yield whole.replace(b"\r\n", b"\n")
+                rest, size = [block[end:]], len(block) - end
+        if last := b"".join(rest):
+            yield last + b"\n"
         before += Path(name).stat().st_size if str(name) != "-" else 0
 
 
@@ -109,6 +146,23 @@ def list_pieces(sentences: Iterable[Sequence[str]]) -> Iterator[bytes]:
             yield b"".join(gathered)
             gathered, size = [], 0
     yield b"".join(gathered)
+
+
+def _checked_names(
+    text: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> tuple[list[str | os.PathLike[str]], int]:
+    """Return the files, all of which are there, and their bytes."""
+    names = [text] if isinstance(text, (str, os.PathLike)) else list(text)
+    for name in names:
+        if str(name) != "-" and not Path(name).exists():
+            message = f"no such file: {name}"
+            hint = "a text that is in memory is given as lists of tokens: [line.split() for line in lines]"
+            raise TableNotFoundError(message, hint=hint)
+        if str(name) != "-" and Path(name).is_dir():
+            message = f"{name} is a folder; a text is a file"
+            raise ArgumentError(message, hint="name the files in it")
+    total = sum(Path(name).stat().st_size for name in names if str(name) != "-")
+    return names, total
 
 
 @contextmanager
