@@ -13,13 +13,16 @@ from tokenspace.errors import HeaderError, UnwritableError
 from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.replacement import replacing_folder
+from tokenspace.formats.rows_in_files import blocks
 from tokenspace.table import EmbeddingTable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
 
-WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
+
+WEIGHTS, CONFIG, TOKENIZER, MODULES = "model.safetensors", "config.json", "tokenizer.json", "modules.json"
 EMBEDDINGS, FACTORS, MAPPING = "embeddings", "weights", "mapping"
 """Tensors: rows; what each token's row is multiplied by; which row each token has. The last two are there in some models only."""
 
@@ -75,22 +78,57 @@ def _write(table: EmbeddingTable, path: Path) -> None:
         raise rows.refuse(table, path, wrong[0], "is not UTF-8, which JSON must be")
     tokens = {token: row for row, token in enumerate(table.vocabulary)}
     unknown = next((token for token in UNKNOWN if token in tokens), None)
-    config: dict[str, Any] = {"model_type": "model2vec", "architectures": ["StaticModel"], "hidden_dim": table.d, "normalize": False}
-    config |= {"embedding_dtype": table.dtype.name, ADDED: unknown is None}
+    config: dict[str, Any] = {"normalize": False, ADDED: unknown is None}
     if unknown is None:
         unknown = UNKNOWN[0]
         tokens[unknown] = len(tokens)
-    n, size = len(tokens), len(tokens) * table.d * table.dtype.itemsize
-    text = json.dumps({EMBEDDINGS: {"dtype": CODES[table.dtype.name], "shape": [n, table.d], "data_offsets": [0, size]}}).encode()
+    write_folder(path, table.matrix, _tokenizer(tokens, unknown), config, rows=len(tokens))
+
+
+def write_folder(
+    path: Path, matrix: NDArray[Any], tokenizer: dict[str, Any], config: dict[str, Any], *, rows: int | None = None
+) -> None:
+    """Write a static model that model2vec and sentence-transformers open.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced where it is such a folder already.
+    matrix : array of shape (n, d), float32, float16 or float64
+    tokenizer : dict
+        A tokenizer.json.
+    config : dict
+        More for the configuration.
+    rows : int, optional
+        Rows wanted; those behind the matrix's are zero.
+
+    Raises
+    ------
+    OutputError, OSError
+        If it cannot be written.
+    """
+    n, d = rows or len(matrix), matrix.shape[1]
+    size = n * d * matrix.dtype.itemsize
+    text = json.dumps({EMBEDDINGS: {"dtype": CODES[matrix.dtype.name], "shape": [n, d], "data_offsets": [0, size]}}).encode()
     text += b" " * (-len(text) % 8)
+    kind = {"model_type": "model2vec", "architectures": ["StaticModel"], "hidden_dim": d, "embedding_dtype": matrix.dtype.name}
     with replacing_folder(path, ours=lambda folder: _sniff(Head.of(folder, folders=True))) as folder:
         with (folder / WEIGHTS).open("wb") as file:
             file.write(len(text).to_bytes(8, "little") + text)
-            for start, stop in rows.blocks(table.matrix):
-                file.write(np.ascontiguousarray(table.matrix[start:stop]).view(np.uint8).data)
-            file.write(bytes(size - table.matrix.nbytes))
-        (folder / TOKENIZER).write_text(json.dumps(_tokenizer(tokens, unknown), ensure_ascii=False), encoding="utf-8")
-        (folder / CONFIG).write_text(json.dumps(config, indent=4), encoding="utf-8")
+            for start, stop in blocks(matrix):
+                file.write(np.ascontiguousarray(matrix[start:stop]).view(np.uint8).data)
+            file.write(bytes(size - matrix.nbytes))
+        (folder / TOKENIZER).write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
+        (folder / CONFIG).write_text(json.dumps(kind | config, indent=4), encoding="utf-8")
+        (folder / MODULES).write_text(json.dumps(modules(normalize=bool(config.get("normalize"))), indent=4), encoding="utf-8")
+
+
+def modules(*, normalize: bool) -> list[dict[str, Any]]:
+    """Return what sentence-transformers is told that a folder is made of."""
+    kinds = ["StaticEmbedding", "Normalize"][: 1 + normalize]
+    paths = [".", "1_Normalize"]
+    named = zip(kinds, paths, strict=False)
+    return [{"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"} for at, (kind, path) in enumerate(named)]
 
 
 def _tokenizer(tokens: dict[str, int], unknown: str) -> dict[str, Any]:

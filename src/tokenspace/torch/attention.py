@@ -47,6 +47,24 @@ class Attention:
     weights: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Representations:
+    """What one text's tokens are to a Transformer, before it reads them together and after.
+
+    Attributes
+    ----------
+    tokens : list of p str
+    static : array of shape (p, d), float32
+        Each token's row of the input embedding, the same in every text.
+    hidden : array of shape (layers + 1, p, h), float32
+        The token representations: what goes into the first layer, rows with places added, then what comes out of each layer.
+    """
+
+    tokens: list[str]
+    static: NDArray[np.float32]
+    hidden: NDArray[np.float32]
+
+
 class Reader:
     """A Transformer opened to have its attention read.
 
@@ -123,13 +141,7 @@ class Reader:
         -----
         One pass of the model. The vice: a large weight says where a head took its numbers from, not why the model answered as it did.
         """
-        encoded = self._tokenizer(text, pair, return_tensors="pt", truncation=False)
-        encoded.pop("token_type_ids", None) if "token_type_ids" not in self._accepted() else None
-        length = int(encoded["input_ids"].shape[1])
-        most = min(most, LONGEST, self._positions)
-        if not 1 <= length <= most:
-            message = f"expected a text of 1 to {most} tokens; seen {length}"
-            raise ArgumentError(message)
+        encoded = self._encoded(text, pair, most)
         seen: list[tuple[torch.Tensor, torch.Tensor]] = []
         token = _seen.set(seen)
         try:
@@ -141,10 +153,46 @@ class Reader:
             message = f"the attention of {self.name} does not pass through transformers' attention functions and cannot be read"
             raise ArgumentError(message)
         return Attention(
-            self._tokenizer.convert_ids_to_tokens(encoded["input_ids"][0].tolist()),
+            self._tokens(encoded),
             torch.stack([scores[0] for scores, _ in seen]).numpy(),
             torch.stack([weights[0] for _, weights in seen]).numpy(),
         )
+
+    def representations(self, text: str) -> Representations:
+        """Return the rows of a text's tokens, and what every layer makes of them.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        Representations
+
+        Raises
+        ------
+        ArgumentError
+            If the text is longer than 512 tokens, or empty.
+        """
+        encoded = self._encoded(text, None, LONGEST)
+        with torch.no_grad():
+            made = self._model(**encoded, output_hidden_states=True).hidden_states
+            static = self._model.get_input_embeddings().weight[encoded["input_ids"][0]]
+        return Representations(self._tokens(encoded), static.float().numpy(), torch.stack([layer[0] for layer in made]).float().numpy())
+
+    def _encoded(self, text: str, pair: str | None, most: int) -> Any:
+        encoded = self._tokenizer(text, pair, return_tensors="pt", truncation=False)
+        encoded.pop("token_type_ids", None) if "token_type_ids" not in self._accepted() else None
+        length = int(encoded["input_ids"].shape[1])
+        most = min(most, LONGEST, self._positions)
+        if not 1 <= length <= most:
+            message = f"expected a text of 1 to {most} tokens; seen {length}"
+            raise ArgumentError(message)
+        return encoded
+
+    def _tokens(self, encoded: Any) -> list[str]:
+        tokens: list[str] = self._tokenizer.convert_ids_to_tokens(encoded["input_ids"][0].tolist())
+        return tokens
 
     def _accepted(self) -> set[str]:
         return set(self._model.forward.__code__.co_varnames) | set(getattr(self._model.forward, "__kwdefaults__", None) or ())
