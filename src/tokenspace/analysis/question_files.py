@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STANDARD_PAIRS = {"WordSim-353": "wordsim353.tsv", "SimLex-999": "simlex999.txt"}
 STANDARD_ANALOGIES = {"questions-words": "questions-words.txt"}
+STANDARD_TEXTS = {"Lee, texts": "lee.cor", "Lee, judgements": "similarities0-1.txt"}
 """The usual test sets and the files that gensim's wheel ships them in."""
 
 QUESTION = 4
@@ -61,7 +62,7 @@ def standard_file(name: str) -> Path:
     Parameters
     ----------
     name : str
-        "WordSim-353", "SimLex-999" or "questions-words".
+        "WordSim-353", "SimLex-999", "questions-words", "Lee, texts" or "Lee, judgements".
 
     Raises
     ------
@@ -70,7 +71,7 @@ def standard_file(name: str) -> Path:
     """
     found = importlib.util.find_spec("gensim")
     for folder in (found.submodule_search_locations or []) if found else []:
-        file = Path(folder, "test", "test_data", (STANDARD_PAIRS | STANDARD_ANALOGIES)[name])
+        file = Path(folder, "test", "test_data", (STANDARD_PAIRS | STANDARD_ANALOGIES | STANDARD_TEXTS)[name])
         if file.is_file():
             return file
     message = f"{name} is taken from the package gensim, which is not installed here with its test data"

@@ -85,9 +85,7 @@ def _write(table: EmbeddingTable, path: Path) -> None:
     write_folder(path, table.matrix, _tokenizer(tokens, unknown), config, rows=len(tokens))
 
 
-def write_folder(
-    path: Path, matrix: NDArray[Any], tokenizer: dict[str, Any], config: dict[str, Any], *, rows: int | None = None
-) -> None:
+def write_folder(path: Path, matrix: NDArray[Any], tokenizer: dict[str, Any], config: dict[str, Any], *, rows: int | None = None) -> None:
     """Write a static model that model2vec and sentence-transformers open.
 
     Parameters
@@ -128,7 +126,9 @@ def modules(*, normalize: bool) -> list[dict[str, Any]]:
     kinds = ["StaticEmbedding", "Normalize"][: 1 + normalize]
     paths = [".", "1_Normalize"]
     named = zip(kinds, paths, strict=False)
-    return [{"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"} for at, (kind, path) in enumerate(named)]
+    return [
+        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"} for at, (kind, path) in enumerate(named)
+    ]
 
 
 def _tokenizer(tokens: dict[str, int], unknown: str) -> dict[str, Any]:

@@ -24,6 +24,8 @@ COMMANDS = {
     "measure": "Measure two tokens or vectors: distance, inner product, cosine.",
     "analogy": "Answer A : B :: C : ? with the tokens nearest to B - A + C.",
     "evaluate": "Hold a table against people's judgements: judged pairs and analogies.",
+    "sts": "Hold sentence vectors against people's judgements of pairs.",
+    "mine": "List the closest pairs, or groups, of a table's rows.",
     "convert": "Write a table in another format, or into a store.",
     "encode": "Make a vector of each line of text, as a table.",
     "distil": "Distil a static table from an encoder.",

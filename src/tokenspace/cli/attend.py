@@ -11,7 +11,7 @@ from tokenspace.cli.arguments import MEASURES
 from tokenspace.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SHOWN = 16
 """Tokens of a sentence that a terminal's table has columns for."""
@@ -47,7 +47,8 @@ def command(model: str, sentence: str, *, layer: int | None, head: int | None, s
 
         message = "reading a Transformer needs PyTorch, which is not installed"
         raise MissingExtraError(message, hint="pip install 'tokenspace[transformers]'") from error
-    {"weights": _weights, "measures": _measures, "next": _next}[show](model, sentence, layer=layer, head=head, k=k, as_json=as_json)
+    shown: dict[str, Callable[..., None]] = {"weights": _weights, "measures": _measures, "next": _next}
+    shown[show](model, sentence, layer=layer, head=head, k=k, as_json=as_json)
 
 
 def _weights(model: str, sentence: str, *, layer: int | None, head: int | None, as_json: bool, **_: Any) -> None:
@@ -104,10 +105,10 @@ def _grid(title: str, tokens: list[str], weights: Any) -> None:
 
 
 def _measures(model: str, sentence: str, *, layer: int | None, head: int | None, as_json: bool, **_: Any) -> None:
+    import numpy as np  # noqa: PLC0415
+
     from tokenspace.measures import listed_pairs  # noqa: PLC0415
     from tokenspace.torch.attention import Reader  # noqa: PLC0415
-
-    import numpy as np  # noqa: PLC0415
 
     if head is not None:
         message = "--head is for --show weights: all heads of a layer make one representation"

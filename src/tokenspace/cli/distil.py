@@ -20,7 +20,9 @@ tokenspace encode static/ < sentences.txt > sentences.tokenspace
 @click.command("distil", epilog=EXAMPLES)
 @click.argument("model", metavar="MODEL")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="T", help="The new folder.")
-@click.option("-d", "--dim", type=click.IntRange(min=0), default=256, show_default=True, metavar="D", help="Numbers a row; 0: all, unturned.")
+@click.option(
+    "-d", "--dim", type=click.IntRange(min=0), default=256, show_default=True, metavar="D", help="Numbers a row; 0: all, unturned."
+)
 @click.option("--sif", "a", type=float, default=1e-4, show_default=True, metavar="A", help="Weight a / (a + p) of a token; 0: none.")
 @click.option("--pooling", default="mean", show_default=True, metavar="NAME", help="mean, cls, max, lasttoken...")
 @click.option("--leave-out", default=r"\[unused\d+\]", show_default=True, metavar="REGEX", help="Tokens that get no row.")

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +14,11 @@ from tokenspace.cli import arguments, output
 from tokenspace.cli.progress import Progress
 from tokenspace.errors import ArgumentError
 from tokenspace.progress import watching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
 
 EXAMPLES = """\b
 tokenspace encode glove-6b-50d < sentences.txt > sentences.tokenspace
@@ -23,18 +28,33 @@ tokenspace near -t s.tokenspace "a sentence of these"
 """
 
 
+def encoder_options(function: Function) -> Function:
+    """Add what a command is told of the encoder; `opened` opens it."""
+    for option in (
+        click.option("--rows", is_flag=True, help="Of a model folder take the input rows, not the Transformer."),
+        click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Tokens a Transformer reads at a time.  [default: 2048]"),
+        click.option(
+            "--length", type=click.IntRange(min=1), metavar="N", help="Read the first N tokens of a line.  [default: as the model says]"
+        ),
+        click.option("--normalize/--no-normalize", default=None, help="Bring vectors to length 1.  [default: as the model says]"),
+        click.option(
+            "--counts", type=click.Path(path_type=Path, exists=True), metavar="FILE", help="For --sif: a token and its count a line."
+        ),
+        click.option("--sif", is_flag=True, help="Weigh words by their rarity (Zipf's law, or --counts)."),
+        click.option(
+            "--tokenizer", metavar="NAME", help="whitespace, words, or a tokenizer.json.  [default: the table's own, else whitespace]"
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 @click.command("encode", epilog=EXAMPLES)
 @click.argument("name", metavar="[T]", required=False)
 @click.option("--text", "text", multiple=True, default=("-",), metavar="FILE", help="One sentence a line.  [default: standard input]")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The table.  [default: standard output]")
-@click.option("--tokenizer", metavar="NAME", help="whitespace, words, or a tokenizer.json.  [default: the table's own, else whitespace]")
-@click.option("--sif", is_flag=True, help="Weigh words by their rarity (Zipf's law, or --counts).")
-@click.option("--counts", type=click.Path(path_type=Path, exists=True), metavar="FILE", help="For --sif: a token and its count a line.")
+@encoder_options
 @click.option("--remove", type=click.IntRange(min=0), default=0, metavar="N", help="Take away the N directions that all share most.")
-@click.option("--normalize/--no-normalize", default=None, help="Bring vectors to length 1.  [default: as the model says]")
-@click.option("--length", type=click.IntRange(min=1), metavar="N", help="Read the first N tokens of a line.  [default: as the model says]")
-@click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Tokens a Transformer reads at a time.  [default: 2048]")
-@click.option("--rows", is_flag=True, help="Of a model folder take the input rows, not the Transformer.")
 @click.option("--names", type=click.Choice(("number", "text")), default="number", show_default=True, help="What the rows are called.")
 @click.option("--resume", is_flag=True, help="Go on where an encoding into --out was stopped.")
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
@@ -55,7 +75,7 @@ def command(
         raise ArgumentError(message, hint="add --out FILE, or redirect standard output: > FILE")
     from tokenspace.encode import encode_lines  # noqa: PLC0415 - brings NumPy, which --help does not need
 
-    encoder = _encoder(name, options)
+    encoder = opened(name, options)
     work: dict[str, Any] = {key: options[key] for key in ("names", "remove", "resume", "force")} | {"threads": threads}
     with Progress() as progress, watching(progress):
         if out is not None:
@@ -82,8 +102,8 @@ def command(
         output.note(f"{done.unknown:,} of {done.lines:,} lines have no known token and the zero vector")
 
 
-def _encoder(name: str, options: dict[str, Any]) -> Any:
-    """Open what the command line names."""
+def opened(name: str, options: dict[str, Any]) -> Any:
+    """Open the encoder that the command line names."""
     from tokenspace.encode import open_encoder, sif_weights  # noqa: PLC0415
     from tokenspace.encode.opening import is_transformer  # noqa: PLC0415
 
@@ -96,11 +116,11 @@ def _encoder(name: str, options: dict[str, Any]) -> Any:
     if options["counts"] and not options["sif"]:
         message = "--counts is for --sif"
         raise ArgumentError(message, hint="add --sif")
-    opened = arguments.open_table(name)
+    table = arguments.open_table(name)
     if options["sif"]:
-        counts = _counts(options["counts"], opened) if options["counts"] else None
-        given["weights"] = sif_weights(opened.n, counts)
-    return open_encoder(opened, kind="static", **given)
+        counts = _counts(options["counts"], table) if options["counts"] else None
+        given["weights"] = sif_weights(table.n, counts)
+    return open_encoder(table, kind="static", **given)
 
 
 def _counts(path: Path, table: Any) -> Any:

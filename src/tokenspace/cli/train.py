@@ -24,6 +24,7 @@ MODELS = {
     "skipgram": ("train_word2vec", "Each word tells its neighbours (word2vec)."),
     "cbow": ("train_word2vec", "A word's neighbours tell the word (word2vec)."),
     "glove": ("train_glove", "Inner products tell how often words stand near each other."),
+    "siamese": ("train_siamese", "Pairs of sentences tell how close their vectors are to be."),
 }
 """Each model's command: the module that has it under its name in `COMMANDS`, and its summary."""
 

@@ -67,7 +67,7 @@ class Distilled:
         return asdict(self)
 
 
-def distil(
+def distil(  # noqa: PLR0913 - each an option of the command
     model: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,

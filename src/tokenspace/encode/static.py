@@ -14,7 +14,7 @@ from tokenspace.encode.weights import common_components, sif_weights, unit, with
 from tokenspace.engines import local
 from tokenspace.errors import ArgumentError, ShapeError, TokenError
 from tokenspace.texts.bags import LINE_END, TEXT_END, Bags
-from tokenspace.texts.cutting import HuggingFace, Whitespace, Words
+from tokenspace.texts.cutting import CUTTERS, HuggingFace, Whitespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 TOGETHER = 4096
 """Texts that go through at a time: some hundred kB."""
-
-CUTTERS = {"whitespace": Whitespace, "words": Words}
 
 
 class Static:

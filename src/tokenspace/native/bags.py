@@ -69,9 +69,7 @@ def bag_means(
            [0., 0.]], dtype=float32), array([2, 0]))
     """
     if rows.ndim != 2 or (more is not None and (more.ndim != 2 or more.shape[1] != rows.shape[1])):  # noqa: PLR2004 - matrices
-        message = (
-            f"bag_means(rows of shape {rows.shape}, more of shape {getattr(more, 'shape', None)}): both need two axes and one d"
-        )
+        message = f"bag_means(rows of shape {rows.shape}, more of shape {getattr(more, 'shape', None)}): both need two axes and one d"
         raise ShapeError(message)
     if name_of(rows.dtype) not in TYPES or (more is not None and more.dtype != rows.dtype):
         message = f"rows must be {', '.join(TYPES)}, and more of the same; seen {rows.dtype}{'' if more is None else f' and {more.dtype}'}"

@@ -143,6 +143,10 @@ class Words(Whitespace):
         return [int(row) for row in np.where(rows >= 0, rows, lower)]
 
 
+CUTTERS: dict[str, type[Whitespace]] = {"whitespace": Whitespace, "words": Words}
+"""Cutters that need no tokenizer, by name."""
+
+
 class HuggingFace:
     """Cuts as a tokenizer of the tokenizers library does, without special tokens; its unknown token is left out.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from tokenspace.texts.cutting import open_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -113,6 +113,18 @@ class SentenceModel(torch.nn.Module):
         with torch.inference_mode():
             vectors: NDArray[np.float32] = self(*padded(ids)).float().numpy()
         return vectors
+
+    def save(self, folder: Path) -> None:
+        """Write the weights into a copy of the folder that has all but them."""
+        from safetensors.torch import save_file  # noqa: PLC0415 - here alone
+
+        listed = _modules(folder)
+        self.network.save_pretrained(folder / str(listed[0].get("path", "")))
+        dense = [module for module in listed[1:] if str(module.get("type", "")).endswith("Dense")]
+        layers = [layer for layer in self.layers if isinstance(layer, torch.nn.Sequential)]
+        for module, layer in zip(dense, layers, strict=True):
+            weights = {f"linear.{name.partition('.')[2]}": value.detach().clone() for name, value in layer.state_dict().items()}
+            save_file(weights, folder / str(module["path"]) / "model.safetensors")
 
     @contextlib.contextmanager
     def threads(self, count: int | None) -> Iterator[None]:

@@ -16,8 +16,8 @@ from tokenspace.checkpoint.folders.contents import is_model_folder
 from tokenspace.errors import ArgumentError, OutputError
 from tokenspace.train.new_rows.network import loaded, partial, written
 from tokenspace.train.new_rows.objectives import objective_of
-from tokenspace.train.new_rows.state import State
 from tokenspace.train.new_rows.texts import Cutter
+from tokenspace.train.state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
