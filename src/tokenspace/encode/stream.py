@@ -191,7 +191,7 @@ class _State:
         self.note, self.data = (path.with_name(path.name + end) for end in (".encoding.json", ".encoding.rows"))
         self.settings = settings
         self.lines = self.rows = self.bytes = self.tokens = self.unknown = 0
-        self.before = ("", 0, 0)  # digest, bytes and lines of the text that was done before
+        self.before = ("", 0)  # digest and bytes of the text that was done before, until they are read again
         self.digest = hashlib.blake2b(digest_size=16)
         kinds = np.zeros(256, dtype=np.uint8)
         kinds[ord("\n")] = BREAK
@@ -231,12 +231,12 @@ class _State:
             raise ArgumentError(message, hint="give the same values, or start anew without resume (--resume)")
         for name in ("lines", "rows", "tokens", "unknown"):
             setattr(self, name, int(told[name]))
-        self.before = told["digest"], int(told["bytes"]), self.lines
+        self.before = told["digest"], int(told["bytes"])
 
     def record(self) -> None:
         """Note what is done."""
-        if self.bytes < self.before[1]:
-            return  # still reading what was done before
+        if self.before[1]:
+            return  # what was done before is still read again, and may be of another text
         self.file.flush()
         told = {"settings": self.settings, "digest": self.digest.hexdigest(), "bytes": self.bytes}
         told |= {name: getattr(self, name) for name in ("lines", "rows", "tokens", "unknown")}
@@ -246,17 +246,19 @@ class _State:
 
     def fresh(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """Yield what is left of a text: its beginning must be what was done before."""
-        digest, before, _ = self.before
         for block in blocks:
+            digest, before = self.before
             there = max(0, min(len(block), before - self.bytes))
             if there:
                 self.take(block[:there])
                 if self.bytes == before and self.digest.hexdigest() != digest:
                     message = "the text does not begin as the one whose encoding was stopped"
                     raise ArgumentError(message, hint="start anew without resume (--resume)")
+                if self.bytes == before:
+                    self.before = ("", 0)
             if there < len(block):
                 yield block[there:]
-        if self.bytes < before:
+        if before := self.before[1]:
             message = f"the text ends at byte {self.bytes:,}; {before:,} were encoded before the stop"
             raise ArgumentError(message, hint="start anew without resume (--resume)")
 
