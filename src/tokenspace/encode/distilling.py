@@ -211,7 +211,7 @@ def trimmed(settings: dict[str, Any], leave_out: str | None) -> tuple[dict[str, 
 
     Notes
     -----
-    Of a tokenizer that joins pairs (BPE), a token that is part of a pair stays.
+    Of a tokenizer that joins pairs (BPE), a token that is part of a pair, or made of one, stays.
     """
     try:
         pattern = None if leave_out is None else re.compile(leave_out)
@@ -224,7 +224,9 @@ def trimmed(settings: dict[str, Any], leave_out: str | None) -> tuple[dict[str, 
     names |= {token["id"]: token["content"] for token in added}
     unknown = names.get(model["unk_id"]) if model.get("unk_id") is not None else model.get("unk_token")
     filling = ((settings.get("padding") or {}).get("pad_token")) or "[PAD]"
-    joined = {part for merge in model.get("merges") or [] for part in (merge.split(" ") if isinstance(merge, str) else merge)}
+    merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model.get("merges") or []]
+    inner = len(model.get("continuing_subword_prefix") or "")
+    joined = {token for left, right in merges for token in (left, right, left + right[inner:])}
     special = {token["content"] for token in added if token["special"]} - {unknown, filling}
     gone = special | {name for name in names.values() if pattern is not None and pattern.match(name) and name not in joined | {unknown}}
     kept = [number for number in sorted(names) if names[number] not in gone]

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 COLUMNS = {
-    "first": ("sentence_a", "sentence1", "sentence_1", "text1", "text_a", "anchor", "query", "premise", "question1", "first", "a"),
-    "second": ("sentence_b", "sentence2", "sentence_2", "text2", "text_b", "positive", "answer", "hypothesis", "question2", "second", "b"),
-    "third": ("negative", "sentence_c", "sentence3", "text3", "third", "c"),
+    "first": ("sentence_a", "sentence1", "sentence_1", "text1", "text_a", "anchor", "query", "premise", "question1", "first"),
+    "second": ("sentence_b", "sentence2", "sentence_2", "text2", "text_b", "positive", "answer", "hypothesis", "question2", "second"),
+    "third": ("negative", "sentence_c", "sentence3", "text3", "third"),
     "label": ("relatedness_score", "similarity_score", "similarity", "score", "label", "labels", "gold_label", "is_duplicate"),
 }
 """Names by which a column is known, in the order of preference; compared in lower case."""

@@ -112,7 +112,7 @@ def next_tokens(folder: str | Path, text: str, k: int = 10) -> NextTokens:
     found = head_search(head).search(_with_one(hidden.numpy(), head), k)
     return NextTokens(
         place,
-        tokenizer.convert_ids_to_tokens(found.ids.tolist()),
+        [token or "" for token in tokenizer.convert_ids_to_tokens(found.ids.tolist())],  # rows may outnumber tokens
         found.ids,
         found.scores,
         logits.numpy()[found.ids],

@@ -68,7 +68,7 @@ class Bag:
 
     def __init__(self, table: EmbeddingTable, cutter: Cutter, *, only: Sequence[str] | None = None) -> None:
         self.layer = EmbeddingLayer(table.n, table.d, _weight=_copied(table), mode="mean", vocabulary=table.vocabulary)
-        self.old: EmbeddingTable | None = None
+        self.partial = only is not None
         if only is not None:
             self._choose(table, list(dict.fromkeys(only)))
         self.cutter, self.d = cutter, table.d
@@ -80,7 +80,6 @@ class Bag:
         if not only or (fresh and there):
             message = f"only must name tokens that all have a row, or none of which has; seen {len(there):,} and {len(fresh):,}"
             raise ArgumentError(message)
-        self.old = table
         if fresh:
             self.layer.extend(fresh, init="mean")
         else:
@@ -103,7 +102,7 @@ class Bag:
         """Write the table, in the format of its ending."""
         table = self.layer.to_table()
         formats.save(table, out)
-        return None if self.old is None else self.layer.proof(self.old.matrix)
+        return self.layer.proof() if self.partial else None
 
 
 class Network:
