@@ -11,19 +11,40 @@ import transformers
 if TYPE_CHECKING:
     from pathlib import Path
 
-WORDS = "the cat dog sat on mat king queen man woman of and in city river bank money tree house".split()
+WORDS = [
+    "the",
+    "cat",
+    "dog",
+    "sat",
+    "on",
+    "mat",
+    "king",
+    "queen",
+    "man",
+    "woman",
+    "of",
+    "and",
+    "in",
+    "city",
+    "river",
+    "bank",
+    "money",
+    "tree",
+    "house",
+]
+UNKNOWN = "[UNK]"
 
 
 def written_tokenizer(folder: Path, *, special: bool = True) -> None:
-    pieces = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, ",", *"abcdefghijklmnopqrstuvwxyz", *(f"##{x}" for x in "abcdeinrst")]
-    made = tokenizers.Tokenizer(tokenizers.models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    letters = [*"abcdefghijklmnopqrstuvwxyz", *(f"##{x}" for x in "abcdeinrst")]
+    pieces = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, ",", *letters]
+    made = tokenizers.Tokenizer(tokenizers.models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token=UNKNOWN))
     made.normalizer, made.pre_tokenizer = tokenizers.normalizers.BertNormalizer(), tokenizers.pre_tokenizers.BertPreTokenizer()
     made.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     if special:
         made.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 4), ("[CLS]", 3))
-    fast = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]"
-    )
+    names = {"unk_token": UNKNOWN, "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=made, **names)
     fast.model_max_length = 60
     fast.save_pretrained(folder)
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokenspace import checkpoint, errors, extension, formats, measures, native, search, train
+    from tokenspace import checkpoint, encode, errors, extension, formats, measures, native, search, train
     from tokenspace.all_pairs import pairwise, pairwise_blocks
     from tokenspace.analysis.evaluation import evaluate
     from tokenspace.errors import TokenspaceError
@@ -34,6 +34,7 @@ _HOME = {
     "compare": "measures",
     "convert": "formats",
     "cosine": "measures",
+    "encode": "",
     "errors": "",
     "euclidean": "measures",
     "evaluate": "analysis.evaluation",
@@ -64,6 +65,7 @@ __all__ = [
     "compare",
     "convert",
     "cosine",
+    "encode",
     "errors",
     "euclidean",
     "evaluate",

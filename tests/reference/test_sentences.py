@@ -54,9 +54,15 @@ def sentence_folder(folder: Path, modes: list[str], *, dense: bool = False, unit
 
 @pytest.mark.parametrize(
     ("modes", "dense", "unit"),
-    [(["mean"], False, True), (["cls"], True, False), (["max", "mean"], True, True), (["weightedmean"], False, False), (["lasttoken"], False, True)],
+    [
+        (["mean"], False, True),
+        (["cls"], True, False),
+        (["max", "mean"], True, True),
+        (["weightedmean"], False, False),
+        (["lasttoken"], False, True),
+    ],
 )
-def test_vectors_are_those_of_sentence_transformers(tmp_path: Path, modes, dense: bool, unit: bool) -> None:
+def test_vectors_are_those_of_sentence_transformers(tmp_path: Path, modes, dense, unit) -> None:
     folder = sentence_folder(tmp_path, modes, dense=dense, unit=unit)
     st = pytest.importorskip("sentence_transformers")
     expected = st.SentenceTransformer(str(folder), device="cpu").encode(TEXTS)
@@ -147,7 +153,8 @@ def test_each_token_goes_through_the_encoder_alone(plain: Path, tmp_path: Path) 
         np.testing.assert_allclose(table[token], hidden.mean(dim=0).numpy(), atol=2e-6)
     distil(plain, tmp_path / "turned", d=5, a=1e-3)
     rows = np.asarray(table.matrix, dtype=np.float64)
-    turned = np.asarray(ts.open(tmp_path / "turned").matrix) / (1e-3 / (1e-3 + (p := 1 / np.arange(2, len(rows) + 2)) / p.sum()))[:, None]
+    chance = 1 / np.arange(2, len(rows) + 2)
+    turned = np.asarray(ts.open(tmp_path / "turned").matrix) / (1e-3 / (1e-3 + chance / chance.sum()))[:, None]
     centred = rows - rows.mean(axis=0)
     _, sizes, _ = np.linalg.svd(centred)
     np.testing.assert_allclose(np.linalg.norm(turned, axis=0), sizes[:5], rtol=1e-4)
@@ -163,7 +170,8 @@ def test_what_cannot_be_distilled_is_said(plain: Path, tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_is_trimmed_whatever_its_model() -> None:
-    unigram = tokenizers.Tokenizer(tokenizers.models.Unigram([("<unk>", 0.0), ("[unused1]", -1.0), ("a", -2.0), ("b", -3.0)], unk_id=0, byte_fallback=False))
+    scores = [("<unk>", 0.0), ("[unused1]", -1.0), ("a", -2.0), ("b", -3.0)]
+    unigram = tokenizers.Tokenizer(tokenizers.models.Unigram(scores, unk_id=0, byte_fallback=False))
     unigram.add_special_tokens(["<s>"])
     settings, ids = trimmed(json.loads(unigram.to_str()), r"\[unused\d+\]")
     small = tokenizers.Tokenizer.from_str(json.dumps(settings))
@@ -191,7 +199,9 @@ def test_searches_are_those_of_sentence_transformers(vectors: np.ndarray) -> Non
         ours = semantic_search(vectors[:50], vectors, 7, measure)
         assert [[hit["corpus_id"] for hit in hits] for hits in theirs] == ours.ids.tolist()
         sign = -1 if measure == "euclidean" else 1
-        np.testing.assert_allclose(sign * np.array([[hit["score"] for hit in hits] for hits in theirs]), ours.scores, atol=5e-3)  # of float32 near 0
+        np.testing.assert_allclose(
+            sign * np.array([[hit["score"] for hit in hits] for hits in theirs]), ours.scores, atol=5e-3
+        )  # of float32 near 0
         mined = util.paraphrase_mining_embeddings(torch.from_numpy(vectors), top_k=5, max_pairs=300, score_function=score)
         assert {(i, j) for _, i, j in mined} == {(i, j) for _, i, j in paraphrase_mining(vectors, 5, measure, most=300)}
     theirs = util.community_detection(vectors, 0.6, min_community_size=3)
@@ -221,7 +231,8 @@ def test_the_head_is_a_search_by_inner_product(tmp_path: Path) -> None:
         next_tokens(folder, "the cat sat")
     causal = tmp_path / "causal"
     torch.manual_seed(2)
-    transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=70, n_embd=16, n_layer=2, n_head=2, n_positions=64)).save_pretrained(causal)
+    config = transformers.GPT2Config(vocab_size=70, n_embd=16, n_layer=2, n_head=2, n_positions=64, bos_token_id=3, eos_token_id=4)
+    transformers.GPT2LMHeadModel(config).save_pretrained(causal)
     written_tokenizer(causal, special=False)
     found = next_tokens(causal, "the king of", 70)
     assert (found.place, len(set(found.ids.tolist())), len(set(found.tokens))) == (2, 70, 63)

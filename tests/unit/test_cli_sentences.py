@@ -15,7 +15,7 @@ import tokenspace as ts
 from tokenspace.cli import main
 from tokenspace.encode import Static, sif_weights
 
-WORDS = "the cat dog sat mat king queen man".split()
+WORDS = ["the", "cat", "dog", "sat", "mat", "king", "queen", "man"]
 
 
 @pytest.fixture

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 import tokenspace as ts
-from tokenspace.encode import Static, common_components, encode_lines, open_encoder, sif_weights
-from tokenspace.encode import stream
+from tokenspace.encode import Static, common_components, encode_lines, open_encoder, sif_weights, stream
 from tokenspace.encode.stream import numbers
 from tokenspace.errors import ArgumentError, EmptyFileError, EncodingError, LineTooLongError, OutputError, ShapeError, TokenError
 from tokenspace.progress import watching
 from tokenspace.subwords import Subwords, SubwordTable
 from tokenspace.texts import reading
 
-WORDS = "the cat dog sat mat on a king queen rare".split()
+WORDS = ["the", "cat", "dog", "sat", "mat", "on", "a", "king", "queen", "rare"]
 
 
 @pytest.fixture
@@ -152,12 +151,12 @@ def test_common_directions_are_taken_away(table: ts.EmbeddingTable, tmp_path) ->
     np.testing.assert_allclose(ts.open(tmp_path / "out").matrix, expected, atol=1e-6)
 
 
-class Enough(Exception):
+class EnoughError(Exception):
     """Stops the work, as Ctrl-C would."""
 
 
 @pytest.mark.parametrize("names", ["number", "text"])
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, Enough])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, EnoughError])
 def test_what_was_stopped_goes_on_and_ends_the_same(table: ts.EmbeddingTable, tmp_path, monkeypatch, names: str, stop) -> None:
     monkeypatch.setattr(reading, "PIECE", 1000)
     (tmp_path / "text").write_bytes(text_of(400))

@@ -16,8 +16,10 @@ from tokenspace.measures import MEASURES
 from tokenspace.search import Exact, community, paraphrase_mining, semantic_search
 from tokenspace.texts.pairs import SentencePairs, read_sentence_pairs
 
-SICK = "pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\n1\tA man\tA \"boy\t4.5\tNEUTRAL\n2\tOne\tTwo\t1\tENTAILMENT\n"
-STS_B = "main-captions\tMSRvid\t2012test\t0001\t5.000\tA plane\tAn air plane\nmain\tx\t2013\t2\t3.8\tOne \"\tTwo\tsource\tsource\n"
+SICK = (
+    'pair_ID\tsentence_A\tsentence_B\trelatedness_score\tentailment_judgment\n1\tA man\tA "boy\t4.5\tNEUTRAL\n2\tOne\tTwo\t1\tENTAILMENT\n'
+)
+STS_B = 'main-captions\tMSRvid\t2012test\t0001\t5.000\tA plane\tAn air plane\nmain\tx\t2013\t2\t3.8\tOne "\tTwo\tsource\tsource\n'
 GLUE = "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n0\tm\tM\t2012\t1\tn\tn\tA\tB\t4.2\n"
 
 
@@ -139,7 +141,10 @@ def test_retrieval_counts_ranks(measure) -> None:
     assert [found.recall[k].value for k in (1, 3, 50)] == [float((rank <= k).mean()) for k in (1, 3, 50)]
     assert found.rank == pytest.approx(float((1 / rank).mean()))
     batched = retrieval(queries, corpus, own, k=[1], measure=measure, batch=7)
-    hits = [Exact(corpus[own[a : a + 7]], measure).search(queries[a : a + 7], 1).ids.ravel() == np.arange(len(own[a : a + 7])) for a in (0, 7, 14)]
+    hits = [
+        Exact(corpus[own[a : a + 7]], measure).search(queries[a : a + 7], 1).ids.ravel() == np.arange(len(own[a : a + 7]))
+        for a in (0, 7, 14)
+    ]
     assert batched.recall[1].value == float(np.concatenate(hits).mean())
     for wrong in ({"k": [0]}, {"batch": 0}, {"own": [60] * 20}, {"own": [1]}):
         with pytest.raises(ArgumentError):
@@ -168,7 +173,9 @@ def test_mined_pairs_are_those_of_the_full_table_of_neighbours(matrix, k: int, m
     assert len(mined) == len(ordered)
 
 
-@given(matrix=MATRICES, threshold=st.sampled_from([0.0, 0.5, 0.9, 2.0]), smallest=st.integers(1, 4), measure=st.sampled_from(list(MEASURES)))
+@given(
+    matrix=MATRICES, threshold=st.sampled_from([0.0, 0.5, 0.9, 2.0]), smallest=st.integers(1, 4), measure=st.sampled_from(list(MEASURES))
+)
 def test_groups_are_taken_greedily_from_the_largest_neighbourhoods(matrix, threshold: float, smallest: int, measure) -> None:
     near = [ids.tolist() for ids, _ in Exact(matrix, measure).within(matrix, threshold)]
     taken: set[int] = set()

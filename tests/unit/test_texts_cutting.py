@@ -17,7 +17,8 @@ from tokenspace.texts.cutting import HuggingFace, Whitespace, Words, open_tokeni
 tokenizers = pytest.importorskip("tokenizers")
 models, normalizers, steps = tokenizers.models, tokenizers.normalizers, tokenizers.pre_tokenizers
 
-PIECES = ["[UNK]", *"abcdeé,.()'", *(f"##{letter}" for letter in "abcde"), "ab", "##cd", "你", "世"]
+UNKNOWN = "[UNK]"
+PIECES = [UNKNOWN, *"abcdeé,.()'", *(f"##{letter}" for letter in "abcde"), "ab", "##cd", "你", "世"]
 WORDPIECE = {piece: number for number, piece in enumerate(PIECES)}
 UNITS = {"[UNK]": 0, **{letter: number for number, letter in enumerate("abcdeé,.()'Ġ你▁", 1)}}
 
@@ -32,21 +33,21 @@ def tokenizer(model, normalizer, pre):
 
 
 CASES = {
-    "bert": (lambda: models.WordPiece(WORDPIECE, unk_token="[UNK]"), normalizers.BertNormalizer(), steps.BertPreTokenizer(), True),
-    "whitespace": (lambda: models.WordPiece(WORDPIECE, unk_token="[UNK]"), normalizers.Lowercase(), steps.Whitespace(), True),
-    "split": (lambda: models.WordLevel(WORDPIECE, unk_token="[UNK]"), None, steps.WhitespaceSplit(), True),
+    "bert": (lambda: models.WordPiece(WORDPIECE, unk_token=UNKNOWN), normalizers.BertNormalizer(), steps.BertPreTokenizer(), True),
+    "whitespace": (lambda: models.WordPiece(WORDPIECE, unk_token=UNKNOWN), normalizers.Lowercase(), steps.Whitespace(), True),
+    "split": (lambda: models.WordLevel(WORDPIECE, unk_token=UNKNOWN), None, steps.WhitespaceSplit(), True),
     "sequence": (
-        lambda: models.BPE(UNITS, [], unk_token="[UNK]"),
+        lambda: models.BPE(UNITS, [], unk_token=UNKNOWN),
         normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]),
         steps.Sequence([steps.WhitespaceSplit(), steps.Punctuation()]),
         True,
     ),
-    "metaspace": (lambda: models.BPE(UNITS, [], unk_token="[UNK]"), None, steps.Metaspace(), False),
-    "bytes": (lambda: models.BPE(UNITS, [], unk_token="[UNK]"), None, steps.ByteLevel(add_prefix_space=False), False),
+    "metaspace": (lambda: models.BPE(UNITS, [], unk_token=UNKNOWN), None, steps.Metaspace(), False),
+    "bytes": (lambda: models.BPE(UNITS, [], unk_token=UNKNOWN), None, steps.ByteLevel(add_prefix_space=False), False),
     "replace": (
-        lambda: models.WordLevel(WORDPIECE, unk_token="[UNK]"), normalizers.Replace(" ", "a"), steps.Whitespace(), False
+        lambda: models.WordLevel(WORDPIECE, unk_token=UNKNOWN), normalizers.Replace(" ", "a"), steps.Whitespace(), False
     ),
-    "nothing": (lambda: models.WordLevel(WORDPIECE, unk_token="[UNK]"), None, None, False),
+    "nothing": (lambda: models.WordLevel(WORDPIECE, unk_token=UNKNOWN), None, None, False),
 }  # fmt: skip
 LETTERS = st.text(st.sampled_from("abcdeéABE,.()'你世 \t\n\r\v\f\x00\x1c\u00a0\u0301\u3000\u2028"), max_size=30)
 
@@ -72,13 +73,13 @@ def test_texts_divided_at_blanks_are_cut_as_in_one_go(case: str, texts: list[str
 
 
 def test_a_tokenizer_whose_tokens_hold_blanks_is_asked_line_by_line() -> None:
-    made = tokenizer(models.WordLevel(WORDPIECE, unk_token="[UNK]"), None, steps.Whitespace())
+    made = tokenizer(models.WordLevel(WORDPIECE, unk_token=UNKNOWN), None, steps.Whitespace())
     made.add_tokens(["new york"])
     assert HuggingFace(made, np.arange(made.get_vocab_size())).blanks == b""
 
 
 def test_a_table_with_its_tokens_in_another_order_has_their_rows() -> None:
-    made = tokenizer(models.WordLevel(WORDPIECE, unk_token="[UNK]"), None, steps.Whitespace())
+    made = tokenizer(models.WordLevel(WORDPIECE, unk_token=UNKNOWN), None, steps.Whitespace())
     table = ts.EmbeddingTable(["b", "a", "[UNK]"], np.eye(3, dtype=np.float32))
     assert HuggingFace.of(made, table.vocabulary).cut(["a b z c"]) == [[1, 0]]
     with pytest.raises(ArgumentError, match="none of the"):
@@ -152,7 +153,9 @@ def test_bag_means_are_the_definition_with_the_same_bits_on_every_level(native_l
             np.testing.assert_array_equal(row, (total / max(1, len(bag[:most]))).astype(np.float32))
     strided = np.zeros((7, d + 5), kind)[:, :d]
     strided[:] = rows
-    np.testing.assert_array_equal(bag_means(strided, words, begins, pieces, more=more)[0], bag_means(rows, words, begins, pieces, more=more)[0])
+    np.testing.assert_array_equal(
+        bag_means(strided, words, begins, pieces, more=more)[0], bag_means(rows, words, begins, pieces, more=more)[0]
+    )
 
 
 @pytest.mark.parametrize(

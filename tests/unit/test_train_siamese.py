@@ -19,7 +19,12 @@ from tokenspace.train.siamese import OBJECTIVES, train_siamese  # noqa: E402
 from tokenspace.train.siamese.encoders import random_table  # noqa: E402
 from tokenspace.train.siamese.objectives import Contrastive, Cosine, Softmax, Triplet, copies  # noqa: E402
 
-TOPICS = [["cat", "dog", "mouse", "pet"], ["car", "bus", "train", "wheel"], ["king", "queen", "prince", "crown"], ["rain", "snow", "wind", "sun"]]
+TOPICS = [
+    ["cat", "dog", "mouse", "pet"],
+    ["car", "bus", "train", "wheel"],
+    ["king", "queen", "prince", "crown"],
+    ["rain", "snow", "wind", "sun"],
+]
 
 
 def sentences(m: int, seed: int) -> tuple[list[int], list[str]]:
@@ -37,7 +42,9 @@ def pairs(m: int = 300, seed: int = 0, *, third: bool = False, labels: str = "")
     far = [" ".join(TOPICS[(topic + 1) % 4][:3]) for topic in topics] if third else None
     same = [a == b for a, b in zip(topics, other, strict=True)]
     told = {"": None, "score": ["5" if equal else "1" for equal in same], "class": ["same" if equal else "other" for equal in same]}[labels]
-    return SentencePairs("toy", tuple(first), tuple(second), tuple(far) if far else None, tuple(told) if told else None, tuple(range(1, m + 1)))
+    return SentencePairs(
+        "toy", tuple(first), tuple(second), tuple(far) if far else None, tuple(told) if told else None, tuple(range(1, m + 1))
+    )
 
 
 CASES = {
@@ -52,10 +59,8 @@ CASES = {
 def test_every_objective_learns_from_rows_at_random(tmp_path, objective: str) -> None:
     how, options, measure = CASES[objective]
     seen = []
-    done = train_siamese(
-        pairs(**how), out=tmp_path / "bag.tokenspace", objective=objective, held_out=pairs(100, 7, **(how or {"labels": "score"})), dim=16, epochs=12, batch=32,
-        evaluated=seen.append, **options,
-    )  # fmt: skip
+    work = {"objective": objective, "held_out": pairs(100, 7, **(how or {"labels": "score"})), "dim": 16, "epochs": 12, "batch": 32, **options}
+    done = train_siamese(pairs(**how), out=tmp_path / "bag.tokenspace", evaluated=seen.append, **work)
     assert done.measure == measure
     assert done.after > done.before + 0.02
     assert done.after > {"spearman": 0.7, "order": 0.97, "accuracy": 0.85}[measure]
@@ -81,7 +86,9 @@ def test_losses_are_their_definitions() -> None:
     loss = (torch.logsumexp(logits, dim=1) - logits[:, :5].diag()).mean()
     assert torch.allclose(Contrastive(scored, 3, None).loss([u, v, w], None, torch.zeros(5, 10, dtype=torch.bool)), loss)
     distances = [(u - other).norm(dim=1) for other in (v, w)]
-    assert torch.allclose(Triplet(scored, 3, None).loss([u, v, w], None, none), (distances[0] - distances[1] + 1).clamp(min=0).mean(), atol=1e-5)
+    assert torch.allclose(
+        Triplet(scored, 3, None).loss([u, v, w], None, none), (distances[0] - distances[1] + 1).clamp(min=0).mean(), atol=1e-5
+    )
     classes = Softmax(scored, 3, None)
     logits = torch.cat([u, v, (u - v).abs()], dim=1) @ classes.weight.T
     expected = (torch.logsumexp(logits, dim=1) - logits[torch.arange(5), torch.arange(5)]).mean()
@@ -103,6 +110,8 @@ def one_thread():
 
 
 class Stop:
+    """Presses Ctrl-C after some steps."""
+
     def __init__(self, step: int) -> None:
         self.step = step
 

@@ -34,7 +34,9 @@ tokenspace attend gpt2/ "the capital of France is" --show next -k 5
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, metavar="K", help="Tokens of --show next.")
 @output.json_option
 def command(model: str, sentence: str, *, layer: int | None, head: int | None, show: str, k: int, as_json: bool) -> None:
-    """Show the attention of a Transformer: scaled inner products of queries and keys, and their softmax.
+    """Show the attention of a Transformer, token by token.
+
+    Scaled inner products of queries and keys, and their softmax.
 
     weights: for each layer and head, <q, k> / sqrt(d) of every two tokens and the share that each takes of the other. measures: the three
     measures between the tokens' rows, the same in every sentence, beside those between what the layer made of them. next: the likeliest

@@ -46,7 +46,7 @@ def command(  # noqa: PLR0913 - the options of the command line
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """List the closest pairs of a table's rows, or with --groups the communities among them."""
+    """List the closest pairs of a table's rows, or groups of them."""
     from tokenspace.search import community, paraphrase_mining  # noqa: PLC0415 - bring NumPy, which --help does not need
 
     opened = arguments.open_table(name or table)

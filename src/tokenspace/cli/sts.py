@@ -48,10 +48,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Hold sentence vectors against people's judgements of pairs, under all three measures.
+    """Hold sentence vectors against people's judgements of pairs.
 
-    T is a table or a Transformer's folder, as for encode. Every correlation has its 95 % interval; that of the distance has its sign
-    turned, so that 100 is best throughout.
+    T is a table or a Transformer's folder, as for encode. All three measures are taken; every correlation has its 95 % interval; that of
+    the distance has its sign turned, so that 100 is best throughout.
     """
     from tokenspace.analysis.sentences import evaluate_sentences, retrieval, standard_pairs  # noqa: PLC0415 - brings NumPy
     from tokenspace.texts.pairs import read_sentence_pairs  # noqa: PLC0415

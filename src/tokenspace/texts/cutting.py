@@ -7,6 +7,7 @@ often it stands in a text. Where a tokenizer's blanks matter to it, the parts ar
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,6 +37,12 @@ LOCAL = {"Punctuation", "Digits", "Split", "ByteLevel", "UnicodeScripts", "CharD
 
 BY_LETTER = {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "StripAccents", "Nmt", "ByteLevel"}
 """Normalizers that treat a letter, with its accents, whatever stands beyond the next blank."""
+
+TOGETHER = 64
+"""Words that go through a tokenizer as one text."""
+
+MARK = "\U0010fffe|\U0010fffe"
+"""Stands between them: a token of its own, of letters that are none."""
 
 WORDS_OR_MARKS = re.compile(r"\w+|[^\w\s]")
 
@@ -153,7 +160,7 @@ class HuggingFace:
     Parameters
     ----------
     tokenizer : tokenizers.Tokenizer
-        Its truncation and padding are turned off.
+        Its truncation and padding are turned off, and a token is added to it.
     rows : array of shape (t,), int64
         The row of each of its ids, or -1.
 
@@ -177,7 +184,13 @@ class HuggingFace:
         self.rows = np.array(rows, dtype=np.int64)
         if unknown is not None and 0 <= unknown < len(self.rows):
             self.rows[unknown] = -1
-        self.plain = bool((self.rows == np.arange(len(self.rows))).all())
+        self.mark = -1
+        if self.blanks:  # else a tokenizer may treat a text's beginning otherwise than what follows a token
+            from tokenizers import AddedToken  # noqa: PLC0415 - it is there, since a tokenizer is
+
+            tokenizer.add_special_tokens([AddedToken(MARK, special=True, normalized=False)])
+            self.mark = int(tokenizer.token_to_id(MARK))
+            self.rows = np.append(self.rows, np.full(max(0, self.mark + 1 - len(self.rows)), -1))
 
     @classmethod
     def of(cls, tokenizer: Any, vocabulary: Vocabulary) -> HuggingFace:
@@ -209,11 +222,18 @@ class HuggingFace:
 
     def cut(self, parts: Sequence[str]) -> list[list[int]]:
         """Return the rows of each part."""
-        ids = [one.ids for one in self.tokenizer.encode_batch_fast(list(parts), add_special_tokens=False)]
-        if self.plain:
-            return ids
         rows = self.rows.tolist()
-        return [[row for number in some if (row := rows[number]) >= 0] for some in ids]
+        return [[row for number in ids if (row := rows[number]) >= 0] for ids in self._ids(list(parts))]
+
+    def _ids(self, parts: list[str]) -> list[list[int]]:
+        """Return the ids of each part; short ones go through the library together, with a mark between them, in a third of the time."""
+        if self.mark >= 0 and not any(MARK in part for part in parts):
+            texts = [MARK.join([*parts[start : start + TOGETHER], ""]) for start in range(0, len(parts), TOGETHER)]
+            ids = [number for one in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False) for number in one.ids]
+            ends = [place for place, number in enumerate(ids) if number == self.mark]
+            if len(ends) == len(parts):
+                return [ids[start + 1 : end] for start, end in pairwise([-1, *ends])]
+        return [one.ids for one in self.tokenizer.encode_batch_fast(parts, add_special_tokens=False)]
 
 
 def open_tokenizer(path: str | os.PathLike[str]) -> Any:
