@@ -52,12 +52,6 @@ class Transformer:
     Texts of like length go together, so that little is filled up; texts that stand twice are read once. The vectors are those of
     sentence-transformers to some 1e-6: sums in float32 come in another order for another batch. An empty text has a vector too, that
     of the special tokens alone. The vice: what stands behind the length is not read; `counted` tells how many tokens were.
-
-    Examples
-    --------
-    >>> encoder = Transformer(getfixture("minilm"))  # doctest: +SKIP
-    >>> encoder.encode("a sentence").shape  # doctest: +SKIP
-    (384,)
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, batch: int = 2048, length: int | None = None, threads: int | None = None) -> None:
