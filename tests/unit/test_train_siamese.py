@@ -59,7 +59,8 @@ CASES = {
 def test_every_objective_learns_from_rows_at_random(tmp_path, objective: str) -> None:
     how, options, measure = CASES[objective]
     seen = []
-    work = {"objective": objective, "held_out": pairs(100, 7, **(how or {"labels": "score"})), "dim": 16, "epochs": 12, "batch": 32, **options}
+    held_out = pairs(100, 7, **(how or {"labels": "score"}))
+    work = {"objective": objective, "held_out": held_out, "dim": 16, "epochs": 12, "batch": 32, **options}
     done = train_siamese(pairs(**how), out=tmp_path / "bag.tokenspace", evaluated=seen.append, **work)
     assert done.measure == measure
     assert done.after > done.before + 0.02

@@ -112,6 +112,7 @@ class Commands(click.Group):
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run, and leave with a documented exit code."""
         _let_any_token_through()
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' own, about loading weights
         warnings.showwarning = _note
         extra["standalone_mode"] = False
         try:

@@ -73,6 +73,8 @@ class Static:
            [0. , 0. ]], dtype=float32)
     """
 
+    together = 1 << 20
+
     def __init__(
         self,
         table: EmbeddingTable,

@@ -45,7 +45,15 @@ NAMES = ("number", "text")
 
 
 class Encoder(Protocol):
-    """What a stream needs of an encoder."""
+    """What a stream needs of an encoder.
+
+    Attributes
+    ----------
+    together : int
+        Bytes of text that are encoded between two looks at how far it is.
+    """
+
+    together: int
 
     @property
     def d(self) -> int:
@@ -286,12 +294,20 @@ def _encode(encoder: Encoder, text: Source, state: _State, threads: int | None) 
     waiting: list[bytes] = []
     recorded = time.monotonic()
 
+    place = [0, 0]  # how far the text is read, and how long it is
+
+    def watch(_what: str, done: int, total: int) -> None:
+        place[:] = done, total
+        progress.report("encoding", max(0, done - sum(map(len, waiting))), total)
+
     def blocks() -> Iterator[tuple[bytes, int]]:
         first = state.lines + 1
-        for block in state.fresh(line_blocks(text, _watch)):
-            waiting.append(block)
-            yield block, first
-            first += block.count(b"\n")
+        for whole in state.fresh(line_blocks(text, watch)):
+            parts = list(_parts(whole, encoder.together))
+            waiting.extend(parts)
+            for part in parts:
+                yield part, first
+                first += part.count(b"\n")
 
     for rows, counts in encoder.blocks(blocks(), _name(text), threads=threads):
         block = waiting.pop(0)
@@ -303,14 +319,20 @@ def _encode(encoder: Encoder, text: Source, state: _State, threads: int | None) 
         state.rows += len(kept)
         state.tokens += int(counts.sum())
         state.unknown += int((counts == 0).sum())
+        progress.report("encoding", max(0, place[0] - sum(map(len, waiting))), place[1])
         if time.monotonic() - recorded > OFTEN:
             state.record()
             recorded = time.monotonic()
     state.record()
 
 
-def _watch(_what: str, done: int, total: int) -> None:
-    progress.report("encoding", done, total)
+def _parts(block: bytes, size: int) -> Iterator[bytes]:
+    """Yield whole lines of a block, about `size` bytes at a time."""
+    start = 0
+    while start < len(block):
+        end = block.rfind(b"\n", start, start + size) + 1 or block.find(b"\n", start) + 1
+        yield block[start:end]
+        start = end
 
 
 def _first_times(ids: NDArray[np.int32], before: int) -> NDArray[np.int64]:

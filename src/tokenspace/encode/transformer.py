@@ -54,6 +54,8 @@ class Transformer:
     of the special tokens alone. The vice: what stands behind the length is not read; `counted` tells how many tokens were.
     """
 
+    together = 1 << 16
+
     def __init__(self, folder: str | os.PathLike[str], *, batch: int = 2048, length: int | None = None, threads: int | None = None) -> None:
         self.model = SentenceModel.opened(Path(folder), length=length)
         self.batch, self.threads = batch, threads

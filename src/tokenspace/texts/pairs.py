@@ -283,7 +283,7 @@ def _of_json(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str | None
 
 def _of_parquet(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str | None]]]]:
     """Return the columns' names, and the rows of a Parquet file."""
-    parquet = needed("pyarrow.parquet", extra="formats", why="reading Parquet", package="pyarrow")
+    parquet = needed("pyarrow.parquet", extra="arrow", why="reading Parquet", package="pyarrow")
     opened = parquet.ParquetFile(file)
     names = [str(name).lower() for name in opened.schema_arrow.names]
 

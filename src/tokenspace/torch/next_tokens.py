@@ -96,7 +96,7 @@ def next_tokens(folder: str | Path, text: str, k: int = 10) -> NextTokens:
         raise ArgumentError(message, hint="language models have one: ...ForCausalLM, ...ForMaskedLM")
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, **local)
-    model: Any = getattr(transformers, kind).from_pretrained(folder, dtype=torch.float32, **local).eval()
+    model: Any = getattr(transformers, kind).from_pretrained(folder, **local).float().eval()
     encoded = tokenizer(text, return_tensors="pt", truncation=False)
     ids = encoded["input_ids"][0].tolist()
     place = _place(ids, tokenizer, masked=kind == "AutoModelForMaskedLM")

@@ -77,7 +77,7 @@ class SentenceModel(torch.nn.Module):
         if not inner.resolve().is_relative_to(folder.resolve()):
             raise ModelFolderError(folder / "modules.json", f"a module's path leads out of the folder: {listed[0].get('path')!r}")
         try:
-            network: Any = AutoModel.from_pretrained(inner, local_files_only=True, trust_remote_code=False, dtype=torch.float32)
+            network: Any = AutoModel.from_pretrained(inner, local_files_only=True, trust_remote_code=False).float()
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise ModelFolderError(folder, f"it cannot be opened as a Transformer: {error!s:.200}") from error
         network.eval()
