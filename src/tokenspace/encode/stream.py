@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 OFTEN = 5.0
 """Seconds between two notes of what is done: a killed process loses no more."""
 
-PASSED = 1 << 16
+PASSED = 1 << 14
 """Rows read again at a time when the table is written."""
 
 NAMES = ("number", "text")
@@ -360,22 +360,28 @@ def _write(path: Path, state: _State, vocabulary: Vocabulary, remove: int) -> No
     """Write the table from the rows."""
     state.file.flush()
     d = int(state.settings["d"])
-    matrix = np.memmap(state.data, dtype="<f4", mode="r", shape=(state.rows, d)) if state.rows else np.empty((0, d), dtype=np.float32)
     components = None
     if remove:
         moment = np.zeros((d, d))
-        for start in range(0, state.rows, PASSED):
-            wide = matrix[start : start + PASSED].astype(np.float64)
+        for rows in _blocks(state.data, d):
+            wide = rows.astype(np.float64)
             moment += wide.T @ wide
         components = common_components(moment, remove)
     try:
         with replacing(path) as file:
             writer = Writer(file)
             writer.begin(d, np.dtype(np.float32), state.rows)
-            for start in range(0, state.rows, PASSED):
-                writer.add(without(np.asarray(matrix[start : start + PASSED]), components))
-                progress.report(f"writing {path.name}", min(start + PASSED, state.rows) * d * 4, state.rows * d * 4)
+            for rows in _blocks(state.data, d):
+                writer.add(without(rows, components))
+                progress.report(f"writing {path.name}", 4 * d * writer.n, 4 * d * state.rows)
             writer.finish(vocabulary)
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror or error}"
         raise OutputError(message, hint="is the disk full? the rows so far are kept: go on with resume=True (--resume)") from None
+
+
+def _blocks(data: Path, d: int) -> Iterator[NDArray[np.float32]]:
+    """Yield the rows in a file, read and not mapped, whose pages would count as this process's memory."""
+    with data.open("rb") as file:
+        while len(rows := np.fromfile(file, dtype="<f4", count=PASSED * d)):
+            yield rows.reshape(-1, d)
