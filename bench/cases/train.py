@@ -1,9 +1,10 @@
 """Tables trained from text: words a second, memory, and how good the table is, every method in turn over one text and vocabulary.
 
-python bench/run.py train --text corpus.txt [--model skipgram cbow] [--dim 100] [--threads 2] [--seeds 1 2 3] [--method NAME ...]
+python bench/run.py train --text corpus.txt [--model skipgram cbow glove] [--dim 100] [--threads 2] [--seeds 1 2 3] [--method NAME ...]
 
 The text is one sentence a line, words between blanks; it has to be brought along. Quality is gensim's judgement of the written vectors
-on WordSim-353, SimLex-999 (Spearman's rho x 100) and the analogy questions (3CosAdd over all words, % right).
+on WordSim-353, SimLex-999 (Spearman's rho x 100) and the analogy questions (3CosAdd over all words, % right). With --out FILE the runs
+join those that are there, and what is there is not run again, so that a table of many hours is made piece by piece.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 PEERS = Path(__file__).parents[1] / "peers"
-ALPHA = {"skipgram": 0.025, "cbow": 0.05}
+MODELS = {"skipgram": {"alpha": 0.025}, "cbow": {"alpha": 0.05}, "glove": {"alpha": 0.75, "window": 15, "epochs": 10}}
+"""What is asked of a model unless the command line says otherwise: the originals' own values."""
+ASKED = {"dim": 100, "window": 5, "negative": 5, "epochs": 1, "min_count": 5, "threads": 2}
 JUDGES = ("WordSim-353", "SimLex-999", "analogies")
 FLOOR = "tokenspace"
 
@@ -29,45 +32,49 @@ def main(arguments: list[str]) -> None:
     """Run, print a table, keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--text", required=True, type=Path)
-    parser.add_argument("--model", nargs="*", default=list(ALPHA), choices=list(ALPHA))
+    parser.add_argument("--model", nargs="*", default=["skipgram", "cbow"], choices=list(MODELS))
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
     parser.add_argument("--method", nargs="*")
     parser.add_argument("--no-quality", action="store_true", help="time alone")
     parser.add_argument("--out", type=Path)
-    for name, default in (("dim", 100), ("window", 5), ("negative", 5), ("epochs", 1), ("min-count", 5), ("threads", 2)):
-        parser.add_argument(f"--{name}", type=int, default=default)
+    for name, default in ASKED.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"{default}, if the model has no other")
     parser.add_argument("--sample", type=float, default=1e-3)
     options = parser.parse_args(arguments)
     sys.path.insert(0, str(PEERS))
     from training import METHODS  # noqa: PLC0415 - found by its folder
 
+    given = {name: getattr(options, name) for name in ASKED if getattr(options, name) is not None} | {"sample": options.sample}
     words = sum(len(line.split()) for line in options.text.open("rb"))
-    shared = {name: getattr(options, name) for name in ("dim", "window", "negative", "epochs", "min_count", "threads", "sample")}
-    runs: list[dict[str, Any]] = []
+    out = options.out or Path(__file__).parents[1] / "results" / f"train-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    out.parent.mkdir(exist_ok=True)
+    runs: list[dict[str, Any]] = json.loads(out.read_text())["runs"] if out.exists() else []
     for model in options.model:
         for seed in options.seeds:
             for method in options.method or METHODS:
-                asked = {**shared, "model": model, "seed": seed, "alpha": ALPHA[model], "text": str(options.text)}
-                runs.append({"model": model, "seed": seed, "method": method, "load": os.getloadavg()[0], **run(method, asked, options)})
+                asked = {"model": model, "method": method, "seed": seed, **ASKED, **MODELS[model], **given}
+                if any(asked.items() <= one.items() for one in runs):
+                    continue
+                runs.append({**asked, "load": os.getloadavg()[0], **run(method, asked | {"text": str(options.text)}, options.no_quality)})
                 print(json.dumps(runs[-1]), file=sys.stderr)
-    report(runs, words * options.epochs)
-    out = options.out or Path(__file__).parents[1] / "results" / f"train-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps({"case": "train", "words": words, **shared, "runs": runs}, indent=1) + "\n")
+                whole = out.with_suffix(".new")
+                whole.write_text(json.dumps({"case": "train", "words": words, "runs": runs}, indent=1) + "\n")
+                whole.replace(out)
+    report(runs, words)
     print(out)
 
 
-def run(method: str, asked: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+def run(method: str, asked: dict[str, Any], blind: bool) -> dict[str, Any]:
     """Train by one method in a process of its own, and judge the vectors."""
     with tempfile.TemporaryDirectory() as folder:
         asked["out"] = str(Path(folder, "vectors.bin"))
-        environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(asked["threads"]), "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         call = [sys.executable, str(PEERS / "training.py"), method, json.dumps(asked)]
         done = subprocess.run(call, capture_output=True, text=True, env=environment, check=False)  # noqa: S603 - ourselves
         if done.returncode:
             return {"failed": (done.stderr.strip().splitlines() or ["?"])[-1][:300]}
         told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-        return told if "absent" in told or options.no_quality else told | judged(asked["out"])
+        return told if "absent" in told or blind else told | judged(asked["out"])
 
 
 def judged(file: str) -> dict[str, float]:
@@ -89,16 +96,17 @@ def report(runs: list[dict[str, Any]], words: int) -> None:
             for name in dict.fromkeys(r["method"] for r in runs)
         }
         good = {name: some for name, some in rows.items() if "cpu" in some[0]}
-        print(f"\n{model}: medians of {len(next(iter(rows.values())))}; thousand words a CPU second and wall second")
-        print(f"{'':20}{'k/CPU s':>9}{'k/s':>9}{'ours/its':>9}{'(wall)':>8}{'MB':>7}  " + "".join(f"{judge:>13}" for judge in JUDGES))
+        print(f"\n{model}: medians over the seeds; thousand words a CPU second and wall second")
+        print(f"{'':20}{'seeds':>6}{'k/CPU s':>9}{'k/s':>9}{'ours/its':>9}{'(wall)':>8}{'MB':>7}  " + "".join(f"{judge:>13}" for judge in JUDGES))
         speed = {
-            name: [words / statistics.median(one[clock] for one in some) / 1e3 for clock in ("cpu", "wall")] for name, some in good.items()
+            name: [words * some[0]["epochs"] / statistics.median(one[clock] for one in some) / 1e3 for clock in ("cpu", "wall")]
+            for name, some in good.items()
         }
         for name, some in good.items():
             ratios = [ours / its for ours, its in zip(speed.get(FLOOR, speed[name]), speed[name], strict=True)]
             quality = "".join(f"{statistics.median(one[judge] for one in some):13.2f}" for judge in JUDGES if judge in some[0])
             peak = statistics.median(one["peak_mb"] for one in some)
-            print(f"{name:20}{speed[name][0]:9,.0f}{speed[name][1]:9,.0f}{ratios[0]:9.2f}{ratios[1]:8.2f}{peak:7,.0f}  {quality}")
+            print(f"{name:20}{len(some):6}{speed[name][0]:9,.0f}{speed[name][1]:9,.0f}{ratios[0]:9.2f}{ratios[1]:8.2f}{peak:7,.0f}  {quality}")
         for name, some in rows.items():
             if name not in good:
                 print(f"{name:20} left out: {some[0].get('absent') or some[0].get('failed')}")

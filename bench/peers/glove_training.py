@@ -51,8 +51,18 @@ def tokenspace(asked: Asked) -> dict[str, Any]:
 
 
 def stanford(asked: Asked) -> dict[str, Any]:
-    """Stanford's programs, from vocab_count to glove, over their files."""
-    folder, programs = Path(asked["folder"]), Path(asked["programs"])
+    """Stanford's programs, their counts and vectors judged."""
+    stages, peaks, words, rows = programs(asked)
+    told: dict[str, Any] = {"stages": stages, "peak_mb": max(peaks.values()), "peaks_mb": peaks}
+    if asked["compare"]:
+        folder = Path(asked["folder"])
+        told["counts"] = compared(folder / "counts", folder / "vocab", folder / "ours.npz")
+    return told | judged(words, rows, asked)
+
+
+def programs(asked: Asked) -> tuple[dict[str, list[float]], dict[str, float], list[str], NDArray[np.float32]]:
+    """Run Stanford's programs, from vocab_count to glove, over their files; return CPU and wall seconds, MB, words and vectors."""
+    folder, found = Path(asked["folder"]), Path(asked["programs"])
     text, vocabulary, counts, mixed, vectors = (folder / name for name in ("text", "vocab", "counts", "mixed", "vectors"))
     if not text.exists():
         text.symlink_to(Path(asked["text"]).resolve())
@@ -68,14 +78,11 @@ def stanford(asked: Asked) -> dict[str, Any]:
     }
     stages, peaks = {}, {}
     for stage, (call, source, target) in calls.items():
-        stages[stage], peaks[stage] = started([str(programs / call[0]), *call[1:], "-verbose", "0"], source, target)
+        stages[stage], peaks[stage] = started([str(found / call[0]), *call[1:], "-verbose", "0"], source, target)
     stages["epoch"] = [value / asked["epochs"] for value in stages["epoch"]]
-    told: dict[str, Any] = {"stages": stages, "peak_mb": max(peaks.values()), "peaks_mb": peaks}
-    if asked["compare"]:
-        told["counts"] = compared(counts, vocabulary, folder / "ours.npz")
     lines = [line.rsplit(" ", asked["dim"]) for line in vectors.with_suffix(".txt").read_text().splitlines()]
-    rows = np.array([line[1:] for line in lines if line[0] != "<unk>"], dtype=np.float32)
-    return told | judged([line[0] for line in lines if line[0] != "<unk>"], rows, asked)
+    lines = [line for line in lines if line[0] != "<unk>"]
+    return stages, peaks, [line[0] for line in lines], np.array([line[1:] for line in lines], dtype=np.float32)
 
 
 def started(call: list[str], source: Path | None, target: Path | None) -> tuple[list[float], float]:

@@ -13,11 +13,13 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Options = dict[str, Any]
 
@@ -41,7 +43,8 @@ def tokenspace(o: Options) -> dict[str, float]:
     """Ourselves."""
     import tokenspace as ts  # noqa: PLC0415 - a library a process
 
-    shared = {name: o[name] for name in ("dim", "window", "negative", "epochs", "min_count", "sample", "seed", "threads", "alpha")}
+    names = ["dim", "window", "epochs", "min_count", "seed", "threads", "alpha"] + ["negative", "sample"] * (o["model"] != "glove")
+    shared = {name: o[name] for name in names}
     table = getattr(ts.train, o["model"])(o["text"], **shared)
     ts.save(table, o["out"], format="word2vec-binary")
     return {"cpu": table.report.cpu_seconds, "wall": table.report.seconds}
@@ -98,10 +101,31 @@ def fasttext(o: Options) -> dict[str, float]:
     )  # fmt: skip
     spent = between(before, clocks())
     words = [word for word in made.get_words() if word != "</s>"]
+    write(o, words, (made.get_word_vector(word) for word in words))
+    return spent
+
+
+def write(o: Options, words: list[str], rows: Iterable[Any]) -> None:
+    """Write vectors as word2vec's binary file."""
     with open(o["out"], "wb") as file:  # noqa: PTH123 - one line
         file.write(f"{len(words)} {o['dim']}\n".encode())
-        file.writelines(word.encode() + b" " + made.get_word_vector(word).astype("<f4").tobytes() + b"\n" for word in words)
-    return spent
+        file.writelines(word.encode() + b" " + row.astype("<f4").tobytes() + b"\n" for word, row in zip(words, rows, strict=True))
+
+
+def stanford(o: Options) -> dict[str, float]:
+    """Train GloVe by Stanford's programs: counting, shuffling and the epochs together."""
+    found = shutil.which("cooccur")
+    if found is None:
+        message = "cooccur: not on PATH"
+        raise Absent(message)
+    import glove_training  # noqa: PLC0415 - beside this file
+
+    with tempfile.TemporaryDirectory() as folder:
+        asked = {**o, "x_max": 100.0, "folder": folder, "programs": str(Path(found).parent)}
+        stages, peaks, words, rows = glove_training.programs(asked)
+    write(o, words, rows)
+    spent = (sum(stages[stage][clock] * times for stage, times in (("counting", 1), ("shuffling", 1), ("epoch", o["epochs"]))) for clock in (0, 1))
+    return dict(zip(("cpu", "wall"), spent, strict=True)) | {"peak_mb": max(peaks.values())}
 
 
 def program(name: str) -> Callable[[Options], dict[str, float]]:
@@ -110,7 +134,7 @@ def program(name: str) -> Callable[[Options], dict[str, float]]:
     def method(o: Options) -> dict[str, float]:
         found = shutil.which(name)
         if found is None or (o["model"] == "cbow" and name == "pWord2Vec"):
-            message = f"{name}: {'has no CBOW' if found else 'not on PATH'}"
+            message = f"{name}: {'has no cbow' if found else 'not on PATH'}"
             raise Absent(message)
         options = {
             "train": o["text"], "size": o["dim"], "window": o["window"], "negative": o["negative"], "iter": o["epochs"],
@@ -137,14 +161,18 @@ METHODS: dict[str, Callable[[Options], dict[str, float]]] = {
     "gensim corpus_file": gensim_corpus_file,
     "word2vec": program("word2vec"),
     "fasttext": fasttext,
+    "GloVe C": stanford,
 }
 """Each method under its name; programs under that of their file."""
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[2])
     try:
+        if (options["model"] == "glove") != (sys.argv[1] == "GloVe C") and sys.argv[1] != "tokenspace":
+            message = f"has no {options['model']}"
+            raise Absent(message)
         told: dict[str, Any] = METHODS[sys.argv[1]](options)
     except Absent as absent:
         told = {"absent": str(absent)}
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(json.dumps(told | {"peak_mb": peak / 1e3}))
+    print(json.dumps({"peak_mb": peak / 1e3} | told))
