@@ -124,7 +124,10 @@ def stanford(o: Options) -> dict[str, float]:
         asked = {**o, "x_max": 100.0, "folder": folder, "programs": str(Path(found).parent)}
         stages, peaks, words, rows = glove_training.programs(asked)
     write(o, words, rows)
-    spent = (sum(stages[stage][clock] * times for stage, times in (("counting", 1), ("shuffling", 1), ("epoch", o["epochs"]))) for clock in (0, 1))
+    spent = (
+        sum(stages[stage][clock] * times for stage, times in (("counting", 1), ("shuffling", 1), ("epoch", o["epochs"])))
+        for clock in (0, 1)
+    )
     return dict(zip(("cpu", "wall"), spent, strict=True)) | {"peak_mb": max(peaks.values())}
 
 
@@ -165,13 +168,19 @@ METHODS: dict[str, Callable[[Options], dict[str, float]]] = {
 }
 """Each method under its name; programs under that of their file."""
 
+
+def trained(name: str, o: Options) -> dict[str, float]:
+    """Train by one method."""
+    if (o["model"] == "glove") != (name == "GloVe C") and name != "tokenspace":
+        message = f"has no {o['model']}"
+        raise Absent(message)
+    return METHODS[name](o)
+
+
 if __name__ == "__main__":
     options = json.loads(sys.argv[2])
     try:
-        if (options["model"] == "glove") != (sys.argv[1] == "GloVe C") and sys.argv[1] != "tokenspace":
-            message = f"has no {options['model']}"
-            raise Absent(message)
-        told: dict[str, Any] = METHODS[sys.argv[1]](options)
+        told: dict[str, Any] = trained(sys.argv[1], options)
     except Absent as absent:
         told = {"absent": str(absent)}
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

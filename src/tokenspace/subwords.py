@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tokenspace import native
 from tokenspace.errors import ArgumentError, ShapeError, UnknownTokenError
 from tokenspace.expressions import split
 from tokenspace.immutable import Immutable
@@ -27,11 +28,8 @@ if TYPE_CHECKING:
 
     from tokenspace.vocabulary import Vocabulary
 
-BASIS, PRIME = np.uint32(2166136261), np.uint32(16777619)
-"""FNV-1a of 32 bits, http://www.isthe.com/chongo/tech/comp/fnv/; fastText takes each byte as a signed one."""
-
 CHARACTERS, WORDS = 1 << 18, 1 << 16
-"""Characters, and words, that are cut at a time: 20 MB of hashes for pieces of up to six."""
+"""Characters, and words, that are cut at a time: 20 MB for pieces of up to six."""
 
 LONGEST = 64
 """The largest `max_n` taken: fastText's default is 6, and each more costs a pass over all words."""
@@ -84,9 +82,7 @@ class Subwords(Immutable):
         if matrix.ndim != 2 or matrix.shape[1] < 1:  # noqa: PLR2004 - a matrix has two axes
             message = f"the rows of n-grams must be of shape (buckets, d); seen {matrix.shape}"
             raise ShapeError(message)
-        if not 1 <= min_n <= max_n <= LONGEST:
-            message = f"expected 1 <= min_n <= max_n <= {LONGEST}; seen min_n={min_n} and max_n={max_n}"
-            raise ArgumentError(message)
+        check_lengths(min_n, max_n)
         count = len(matrix) if buckets is None else buckets
         if kept is None and (count != len(matrix) or not count):
             message = f"expected a row for each of {count:,} buckets, at least one; seen {len(matrix):,}"
@@ -138,10 +134,10 @@ class Subwords(Immutable):
 
         Notes
         -----
-        Hashes all words at once, a character at a time: about 20 bytes of memory for each character and piece length.
+        Hashes all words at once: some 20 bytes of memory for each character and piece length.
         """
-        hashes, counts = _hashes(data, offsets, self.min_n, self.max_n)
-        ids = (hashes % np.uint32(self.buckets)).astype(np.int64)
+        begins, pieces = native.word_pieces(data, offsets, minn=self.min_n, maxn=self.max_n, buckets=self.buckets)
+        ids, counts = pieces.astype(np.int64), np.diff(begins)
         if self.kept is None:
             return ids, counts
         places = np.searchsorted(self.kept, ids)
@@ -171,6 +167,19 @@ class Subwords(Immutable):
         if not len(ids):
             raise UnknownTokenError(word, size=0, suggest=list)
         return _mean(np.zeros((1, self.matrix.shape[1]), self.matrix.dtype), self.matrix, ids, np.array([len(ids)]), own=0)[0]
+
+
+def check_lengths(min_n: int, max_n: int, names: tuple[str, str] = ("min_n", "max_n")) -> None:
+    """Check the least and most characters of a piece.
+
+    Raises
+    ------
+    ArgumentError
+        If they are not in order; `names` are what the caller calls them.
+    """
+    if not 1 <= min_n <= max_n <= LONGEST:
+        message = f"expected 1 <= {names[0]} <= {names[1]} <= {LONGEST}; seen {names[0]}={min_n} and {names[1]}={max_n}"
+        raise ArgumentError(message)
 
 
 class SubwordTable(EmbeddingTable):
@@ -364,42 +373,6 @@ def _mean(total: NDArray[Any], matrix: NDArray[Any], ids: NDArray[np.int64], cou
     share = (1.0 / np.maximum(counts + own, 1)).astype(total.dtype)
     total *= share[:, None]
     return total
-
-
-def _hashes(data: NDArray[np.uint8], offsets: NDArray[np.int64], min_n: int, max_n: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Return the hashes of every word's pieces, by first character and then by length, and how many each word has."""
-    m = len(offsets) - 1
-    lengths = np.diff(offsets)
-    begins = offsets[:-1] + 2 * np.arange(m)  # of the words in their brackets
-    text = np.empty(int(offsets[-1]) + 2 * m, np.uint8)
-    inner = np.ones(len(text), bool)
-    inner[begins] = inner[begins + lengths + 1] = False
-    text[begins], text[begins + lengths + 1], text[inner] = ord("<"), ord(">"), data
-    heads = np.flatnonzero((text & 0xC0) != 0x80)  # noqa: PLR2004 - 10xxxxxx goes on with a character
-    widths = np.diff(np.append(heads, len(text)))
-    firsts = np.searchsorted(heads, begins)  # each word's first character
-    lasts = np.append(firsts[1:], len(heads)) - 1
-    word = np.repeat(np.arange(m), lasts - firsts + 1)
-    signed = text.view(np.int8).astype(np.uint32)
-    state = np.full(len(heads), BASIS)
-    table = np.zeros((len(heads), max_n - min_n + 1), np.uint32)
-    there = np.zeros(table.shape, bool)
-    alive = np.arange(len(heads))
-    for n in range(1, max_n + 1):
-        alive = alive[alive + n - 1 <= lasts[word[alive]]]
-        if not len(alive):
-            break
-        char, going, byte = alive + n - 1, alive, 0
-        while len(going):
-            state[going] = (state[going] ^ signed[heads[char] + byte]) * PRIME
-            byte += 1
-            more = widths[char] > byte
-            going, char = going[more], char[more]
-        if n >= min_n:
-            taken = alive if n > 1 else alive[(alive != firsts[word[alive]]) & (alive != lasts[word[alive]])]
-            table[taken, n - min_n], there[taken, n - min_n] = state[taken], True
-    counts = np.add.reduceat(there.sum(axis=1), firsts) if m else np.zeros(0, np.int64)
-    return table[there], counts.astype(np.int64)
 
 
 def _unpickled(matrix: NDArray[Any], min_n: int, max_n: int, kept: NDArray[np.int64] | None, buckets: int) -> Subwords:

@@ -271,13 +271,25 @@ def test_unseen_words_have_vectors_where_words_are_made_of_pieces(tmp_path):
     table = ts.train.skipgram(TEXT, threads=1, minn=2, maxn=4, bucket=500, **SMALL)
     table.model.save(tmp_path / "model")
     model = ts.train.open_model(tmp_path / "model")
-    np.testing.assert_array_equal(model.vectors(["king", "dog"]), table[["king", "dog"]])
-    unseen = model.vectors(["kings", "bones", "king"])
+    np.testing.assert_array_equal(model.rows(), table.matrix)
+    ts.save(table, tmp_path / "x.tokenspace")
+    again = ts.open(tmp_path / "x.tokenspace")
+    unseen = table[["kings", "bones", "king"]]
+    np.testing.assert_array_equal(again[["kings", "bones", "king"]], unseen)
     assert ts.cosine(unseen[0], unseen[2]) > ts.cosine(unseen[1], unseen[2])
-    with pytest.raises(ArgumentError, match="too short"):
-        ts.train.skipgram(TEXT, threads=1, minn=6, maxn=6, bucket=500, **SMALL).model.vectors(["xy"])
+    assert ts.cosine(again["kings"], again[again.nearest("kings", k=1).tokens[0]]) >= ts.cosine(unseen[0], unseen[2])
+    with pytest.raises(ts.errors.UnknownTokenError, match="xy"):
+        ts.train.skipgram(TEXT, threads=1, minn=6, maxn=6, bucket=500, **SMALL)["xy"]
     with pytest.raises(ts.errors.UnknownTokenError):
-        ts.train.skipgram(TEXT, threads=1, **SMALL).model.vectors(["kings"])
+        ts.train.skipgram(TEXT, threads=1, **SMALL)["kings"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"minn": 3, "maxn": 2}, {"minn": 0, "maxn": 3}, {"minn": 3, "maxn": 70}, {"minn": 3, "maxn": 6, "bucket": 0}]
+)
+def test_pieces_that_cannot_be_are_refused(options):
+    with pytest.raises(ArgumentError, match="minn|bucket"):
+        ts.train.skipgram(TEXT, threads=1, **SMALL | options)
 
 
 def test_a_model_comes_back_bit_for_bit_and_a_damaged_one_is_refused(tmp_path):

@@ -2,7 +2,13 @@
  * numbers them: FNV-1a of 32 bits over bytes taken as signed. A lone mark "<" or ">" is no piece. The twin is in reference_words.py. */
 #include <stdint.h>
 
-enum { MARKED = 1026 }; /* bytes of a word that are looked at, and its marks */
+/* Byte i of "<word>", whose last is byte `last`. */
+static inline uint8_t marked(const uint8_t *word, int64_t i, int64_t last) { return i == 0 ? '<' : i == last ? '>' : word[i - 1]; }
+
+/* A byte that goes on with a letter (UTF-8). */
+static inline int goes_on(uint8_t byte) { return (byte & 0xc0) == 0x80; }
+
+static inline uint32_t hashed(uint32_t hash, uint8_t byte) { return (hash ^ (uint32_t)(int8_t)byte) * 16777619u; }
 
 /* out (room for `room`) = bucket numbers of word i's pieces at begins[i]..begins[i + 1], for the words first..n-1. Returns the first word
  * whose pieces found no room, or n. */
@@ -10,24 +16,19 @@ int64_t ts_word_pieces(const uint8_t *data, const int64_t *offsets, int64_t firs
                        int64_t *begins, int32_t *out, int64_t room)
 {
     for (; first < n; first++) {
-        uint8_t word[MARKED];
-        int64_t length = offsets[first + 1] - offsets[first], at = begins[first], end = 0;
-        length = length > MARKED - 2 ? MARKED - 2 : length;
-        word[end++] = '<';
-        for (int64_t i = 0; i < length; i++)
-            word[end++] = data[offsets[first] + i];
-        word[end++] = '>';
-        if (room - at < end * maxn)
+        const uint8_t *word = data + offsets[first];
+        int64_t last = offsets[first + 1] - offsets[first] + 1, at = begins[first];
+        if ((room - at) / maxn <= last)
             return first;
-        for (int64_t i = 0; i < end; i++) {
-            if ((word[i] & 0xc0) == 0x80)
+        for (int64_t i = 0; i <= last; i++) {
+            if (goes_on(marked(word, i, last)))
                 continue;
             uint32_t hash = 2166136261u;
-            for (int64_t j = i, letters = 1; j < end && letters <= maxn; letters++) {
-                hash = (hash ^ (uint32_t)(int8_t)word[j++]) * 16777619u;
-                while (j < end && (word[j] & 0xc0) == 0x80)
-                    hash = (hash ^ (uint32_t)(int8_t)word[j++]) * 16777619u;
-                if (letters >= minn && !(letters == 1 && (i == 0 || j == end)))
+            for (int64_t j = i, letters = 1; j <= last && letters <= maxn; letters++) {
+                hash = hashed(hash, marked(word, j++, last));
+                while (j <= last && goes_on(marked(word, j, last)))
+                    hash = hashed(hash, marked(word, j++, last));
+                if (letters >= minn && !(letters == 1 && (i == 0 || j > last)))
                     out[at++] = (int32_t)(hash % (uint32_t)buckets);
             }
         }

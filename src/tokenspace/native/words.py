@@ -203,14 +203,11 @@ def word_pieces(
     pieces : array of shape (m,), int32
         Bucket numbers.
     """
-    begins = np.zeros(len(offsets), dtype=np.int64)
     compiled = kernel("word_pieces")
     if compiled is None:
-        text, bounds = data.tobytes(), offsets.tolist()
-        found = [reference_words.word_pieces(text[a:b], minn, maxn, buckets) for a, b in pairwise(bounds)]
-        np.cumsum([len(pieces) for pieces in found], out=begins[1:])
-        return begins, np.array([piece for pieces in found for piece in pieces], dtype=np.int32)
-    out = np.empty(1026 * maxn + 8 * len(data), dtype=np.int32)
+        return reference_words.word_pieces(data, offsets, minn, maxn, buckets)
+    begins = np.zeros(len(offsets), dtype=np.int64)
+    out = np.empty(1024 * maxn + 8 * len(data), dtype=np.int32)
     at = 0
     while (at := compiled(data, offsets, at, len(offsets) - 1, minn, maxn, buckets, begins, out, len(out))) < len(offsets) - 1:
         out = np.concatenate([out, np.empty(len(out), dtype=np.int32)])

@@ -18,7 +18,7 @@ from tokenspace.train import growing
 from tokenspace.train.model import Model, TrainedTable, open_model, table_of
 from tokenspace.train.running import Progress, Stopped, run_parts
 from tokenspace.train.sampling import alias_table, huffman_ways, keep_chances, state_of
-from tokenspace.train.subwords import Subwords
+from tokenspace.train.subwords import bags, buckets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 PARTS = 500, 2_000, 40_000
 """How many parts an epoch is cut into, and the least and most ids of one. Each has one learning rate and its own chain of random
 numbers; a call of the kernel costs 20 µs, 40,000 words 20 ms."""
+
+LINE = 16
+"""Numbers in a line of the cache."""
 
 LEAST_RATE = 1e-4
 """What is left of the learning rate at the end, as in word2vec.c."""
@@ -141,7 +144,6 @@ class Run:
             message = f"a training needs at least two different words; the text has {np.count_nonzero(corpus.counts)}"
             raise ArgumentError(message, hint="give more text, or lower min_count (--min-count)")
         self.plan, self.corpus, self.threads, self.old = plan, corpus, threads, old
-        self.pieces = Subwords.of(plan.settings())
         self.wide = -(-plan.dim // PADDING) * PADDING
         self.inputs, self.outputs = _first_rows(plan, n)
         self.free = (0, 0)
@@ -164,7 +166,7 @@ class Run:
 
     def _task(self) -> Task:
         plan, counts = self.plan, self.corpus.counts
-        begins, rows = self.pieces.bags(self.corpus.vocabulary) if self.pieces else (None, None)
+        begins, rows = bags(self.corpus.vocabulary, plan.settings())
         shares = alias_table(counts, plan.ns_exponent) if plan.loss == "ns" else (None, None)
         ways = huffman_ways(counts) if plan.loss == "hs" else (None, None, None)
         return Task(
@@ -363,8 +365,15 @@ def _first_rows(plan: Plan, n: int) -> tuple[NDArray[np.float32], NDArray[np.flo
     """Return where the matrices start: input rows evenly in ±1/(2 dim), output rows at 0, as in word2vec.c; padded with zeros."""
     wide = -(-plan.dim // PADDING) * PADDING
     random = np.random.default_rng([plan.seed, 0])
-    inputs = np.zeros((n + Subwords.buckets(plan.settings()), wide), dtype=np.float32)
+    inputs = _zeros(n + buckets(plan.settings()), wide)
     for start in range(0, len(inputs), 1 << 16):
         block = inputs[start : start + (1 << 16), : plan.dim]
         block[...] = (random.random(block.shape, dtype=np.float32) - np.float32(0.5)) / np.float32(plan.dim)
-    return inputs, np.zeros((n if plan.loss == "ns" else n - 1, wide), dtype=np.float32)
+    return inputs, _zeros(n if plan.loss == "ns" else n - 1, wide)
+
+
+def _zeros(rows: int, wide: int) -> NDArray[np.float32]:
+    """Return zeros that begin where a line of the cache does, and their rows, multiples of one, with them; NumPy's own begin between."""
+    room = np.zeros(rows * wide + LINE, dtype=np.float32)
+    first = -room.ctypes.data // room.itemsize % LINE
+    return room[first : first + rows * wide].reshape(rows, wide)

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from tokenspace.errors import ArgumentError, HeaderError, NotFiniteError, OutputError, TableNotFoundError
+from tokenspace.errors import HeaderError, NotFiniteError, OutputError, TableNotFoundError
 from tokenspace.formats.replacement import replacing
+from tokenspace.subwords import Subwords, SubwordTable, composed
 from tokenspace.table import EmbeddingTable
-from tokenspace.train.subwords import Subwords, means
+from tokenspace.train.subwords import buckets
 from tokenspace.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -66,8 +67,10 @@ class Model:
 
     @property
     def subwords(self) -> Subwords | None:
-        """Which pieces words are made of; None where each has a row of its own."""
-        return Subwords.of(self.settings)
+        """What makes vectors of words that were not seen; None where each word has a row of its own and no more."""
+        if not buckets(self.settings):
+            return None
+        return Subwords(self.inputs[len(self.vocabulary) :], min_n=self.settings["minn"], max_n=self.settings["maxn"])
 
     def rows(self) -> NDArray[np.float32]:
         """Return the tokens' vectors, of shape (n, d).
@@ -78,39 +81,8 @@ class Model:
             return self.inputs + self.outputs
         if self.settings.get("vectors") == "context":
             return self.outputs
-        pieces = self.subwords
-        return means(self.inputs, *pieces.bags(self.vocabulary)) if pieces else self.inputs[: len(self.vocabulary)]
-
-    def vectors(self, words: Sequence[str]) -> NDArray[np.float32]:
-        """Return the vectors of words, seen in training or not.
-
-        Parameters
-        ----------
-        words : sequence of m str
-
-        Returns
-        -------
-        array of shape (m, d), float32
-
-        Raises
-        ------
-        UnknownTokenError
-            If a word was not seen, and words are not made of pieces.
-        ArgumentError
-            If a word was not seen and is too short to have a piece.
-        """
-        pieces, known = self.subwords, self.vocabulary.find(words)
-        if pieces is None:
-            return self.inputs[self.vocabulary.ids(words)]
-        begins, rows = pieces.unseen(words, len(self.vocabulary))
-        seen = np.flatnonzero(known >= 0)
-        rows = np.insert(rows, begins[seen], known[seen].astype(np.int32))
-        begins[1:] += np.cumsum(known >= 0)
-        lengths = np.diff(begins)
-        if lengths.size and not lengths.min():
-            message = f"the word {words[int(lengths.argmin())]!r:.60} was not seen in training and is too short to have a piece"
-            raise ArgumentError(message)
-        return means(self.inputs, begins, rows)
+        own, pieces = self.inputs[: len(self.vocabulary)], self.subwords
+        return composed(own, pieces, self.vocabulary) if pieces else own
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it, whole or not at all: `open_model` gives it back, bit for bit.
@@ -163,10 +135,13 @@ class TrainedTable(EmbeddingTable):
     report : object
     """
 
-    __slots__ = ("model", "report")
-
+    # Without __slots__: a class can have but one base with slots that differ.
     model: Model
     report: Any
+
+
+class TrainedSubwordTable(TrainedTable, SubwordTable):
+    """The same where words are made of pieces: a `SubwordTable`, which has a vector for words that were not seen, too."""
 
 
 def table_of(model: Model, report: Any) -> TrainedTable:
@@ -181,7 +156,10 @@ def table_of(model: Model, report: Any) -> TrainedTable:
     if not np.isfinite(rows).all():
         message = "the trained rows hold numbers that are not finite"
         raise NotFiniteError(message, hint="take a smaller learning rate")
-    table = cast("TrainedTable", TrainedTable.mapped(model.vocabulary, rows))
+    pieces = model.subwords
+    table = cast(
+        "TrainedTable", TrainedSubwordTable.of(model.vocabulary, rows, pieces) if pieces else TrainedTable.mapped(model.vocabulary, rows)
+    )
     object.__setattr__(table, "model", model)
     object.__setattr__(table, "report", report)
     return table
@@ -224,8 +202,8 @@ def open_model(path: str | os.PathLike[str]) -> Model:
             tallies=arrays["tallies"],
             memory={name.removeprefix(MEMORY): array for name, array in arrays.items() if name.startswith(MEMORY)},
         )
-        n, d, buckets = len(vocabulary), model.inputs.shape[1], Subwords.buckets(model.settings)
-        if model.inputs.shape[0] != n + buckets or model.outputs.shape[1] != d or model.counts.shape != (n,):
+        n, d = len(vocabulary), model.inputs.shape[1]
+        if model.inputs.shape[0] != n + buckets(model.settings) or model.outputs.shape[1] != d or model.counts.shape != (n,):
             raise ValueError("its arrays do not fit together")  # noqa: EM101, TRY003, TRY301 - said below
     except (SafetensorError, KeyError, ValueError, IndexError) as error:
         problem = f"it is no model that tokenspace trained, or is damaged: {error!s:.80}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenspace.errors import ArgumentError
 from tokenspace.train.bounds import check
-from tokenspace.train.subwords import Subwords
+from tokenspace.train.subwords import buckets
 
 MODELS = {"skipgram": 0.025, "cbow": 0.05}
 """Each model and the learning rate it begins with: word2vec.c's."""
@@ -91,7 +91,7 @@ class Plan:
         if self.patience is not None and (self.patience < 1 or not self.held_out):
             message = f"patience must be at least 1 and needs text held out; seen patience={self.patience}, held_out={self.held_out}"
             raise ArgumentError(message, hint="hold a share of the text out: held_out=0.01")
-        Subwords.of(asdict(self))
+        buckets(asdict(self))
 
     def settings(self) -> dict[str, Any]:
         """Return the parameters as plain values."""
