@@ -46,13 +46,13 @@ ZIG = "ziglang>=0.15,<0.18"  # before 1.0 any release may change things; 0.17.1 
 
 # Level -> what GCC and clang are told, what zig is told. The features are spelt out: GCC knows the levels' names only since 11.
 Levels = dict[str, tuple[list[str], list[str]]]
-V3 = ["-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mf16c", "-mlzcnt", "-mmovbe", "-mpopcnt"]
+V3 = ["-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mf16c", "-mlzcnt", "-mmovbe", "-mpopcnt", "-mprfchw"]
 V4 = [*V3, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl"]
 X86: Levels = {
     "x86-64": ([], ["-mcpu=x86_64"]),
-    "x86-64-v3": (V3, ["-mcpu=x86_64_v3"]),
-    "x86-64-v4": (V4, ["-mcpu=x86_64_v4"]),
-    "x86-64-v4-vnni": ([*V4, "-mavx512vnni"], ["-mcpu=x86_64_v4+avx512vnni"]),
+    "x86-64-v3": (V3, ["-mcpu=x86_64_v3+prfchw"]),
+    "x86-64-v4": (V4, ["-mcpu=x86_64_v4+prfchw"]),
+    "x86-64-v4-vnni": ([*V4, "-mavx512vnni"], ["-mcpu=x86_64_v4+prfchw+avx512vnni"]),
 }
 ARM: Levels = {"aarch64": ([], ["-mcpu=generic"])}
 LEVELS = {"x86_64": X86, "amd64": X86, "aarch64": ARM, "arm64": ARM}

@@ -48,19 +48,22 @@ void ts_bags(const int32_t *ids, int64_t begin, int64_t end, const float *keep, 
     targets t = {negative, n, share, other, ways, node, turn};
     float *mean = space + d, *change = space + 2 * d;
     step s = {.d = d, .m = 1, .x = {mean}, .moved_x = {change}, .all.mantissa = 1};
-    int32_t text[LONGEST], next[MOST_OUTPUTS];
+    int32_t next[MOST_OUTPUTS];
+    reader r;
     for (int64_t i = 0; i < negative; i++)
         next[i] = drawn(&t, random);
-    for (int64_t length; begin < end;) {
-        length = sentence(ids, &begin, end, keep, random, text);
+    start_reading(&r, ids, begin, end, keep, random);
+    while (next_sentence(&r)) {
+        const int32_t *text = r.text;
+        int64_t length = r.length;
         for (int64_t c = 0; c < length; c++) {
             int64_t reach = window - (int64_t)((chance_of(random) >> 33) % (uint64_t)window), count = 0;
             int new = text[c] >= free[around != 0];
             int64_t first = c < reach ? 0 : c - reach, last = c + reach < length ? c + reach : length - 1;
-            if (c + 1 < length)
-                fetch(outputs + text[c + 1] * d, negative ? d : 0);
-            if (c + window + 1 < length && !begins)
-                fetch(inputs + text[c + window + 1] * d, d);
+            if (!begins)
+                fetch_word(&r, c + window + 1, inputs, d);
+            if (negative)
+                fetch_word(&r, c + 1, outputs, d);
             for (int64_t j = first; j <= last; j++)
                 if (j != c) {
                     new |= text[j] >= free[!around];

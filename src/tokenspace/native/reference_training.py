@@ -152,6 +152,16 @@ def sentences(task: Task, ids: NDArray[np.int32], part: tuple[int, int], chance:
         yield text
 
 
+def read_ahead(texts: Iterator[list[int]]) -> Iterator[list[int]]:
+    """Yield sentences that are not empty, each once the next has been read."""
+    texts = filter(None, texts)
+    text = next(texts, None)
+    while text is not None:
+        after = next(texts, None)
+        yield text
+        text = after
+
+
 def train_part(
     task: Task,
     ids: NDArray[np.int32],
@@ -164,7 +174,7 @@ def train_part(
     """Train on a part."""
     chance, step = Chance(int(random[0])), Step(task, learn)
     following = [drawn(task, chance) for _ in range(task.negative)]
-    for text in sentences(task, ids, part, chance):
+    for text in read_ahead(sentences(task, ids, part, chance)):
         for c, word in enumerate(text):
             reach = task.window - (chance() >> 33) % task.window
             near = [text[j] for j in range(max(0, c - reach), min(len(text), c + reach + 1)) if j != c]

@@ -14,17 +14,19 @@ void ts_skipgram(const int32_t *ids, int64_t begin, int64_t end, const float *ke
     matrices w = {inputs, outputs, space, d, free[0], free[1]};
     targets t = {negative, n, share, other, ways, node, turn};
     step s = {.d = d, .all.mantissa = 1};
-    int32_t text[LONGEST], next[MOST_OUTPUTS];
+    int32_t next[MOST_OUTPUTS];
+    reader r;
     for (int64_t i = 0; i < negative; i++)
         next[i] = drawn(&t, random);
-    for (int64_t length; begin < end;) {
-        length = sentence(ids, &begin, end, keep, random, text);
+    start_reading(&r, ids, begin, end, keep, random);
+    while (next_sentence(&r)) {
+        const int32_t *text = r.text;
+        int64_t length = r.length;
         for (int64_t c = 0; c < length; c++) {
             int64_t reach = window - (int64_t)((chance_of(random) >> 33) % (uint64_t)window);
-            if (c + 1 < length)
-                fetch(outputs + text[c + 1] * d, negative ? d : 0);
-            if (c + window + 1 < length)
-                fetch(inputs + text[c + window + 1] * d, d);
+            fetch_word(&r, c + window + 1, inputs, d);
+            if (negative)
+                fetch_word(&r, c + 1, outputs, d);
             s.m = s.k = 0;
             for (int64_t j = c < reach ? 0 : c - reach; j < length && j <= c + reach; j++)
                 if (j != c && (text[c] >= free[1] || text[j] >= free[0])) {

@@ -30,6 +30,41 @@ static int64_t sentence(const int32_t *ids, int64_t *at, int64_t end, const floa
     return n;
 }
 
+/* A text's sentences, each read before its turn, so that the rows it begins with are fetched before they are needed: half the words of a
+ * text stand within a window of a beginning. */
+typedef struct {
+    const int32_t *ids;
+    int64_t begin, end;
+    const float *keep;
+    uint64_t *random;
+    int64_t length, ahead; /* words of this sentence, and of the one after it */
+    int32_t *text, *after, room[2][LONGEST];
+} reader;
+
+static void read_ahead(reader *r)
+{
+    r->ahead = 0;
+    while (!r->ahead && r->begin < r->end)
+        r->ahead = sentence(r->ids, &r->begin, r->end, r->keep, r->random, r->after);
+}
+
+static void start_reading(reader *r, const int32_t *ids, int64_t begin, int64_t end, const float *keep, uint64_t *random)
+{
+    r->ids = ids, r->begin = begin, r->end = end, r->keep = keep, r->random = random;
+    r->text = r->room[0], r->after = r->room[1];
+    read_ahead(r);
+}
+
+/* Go on to the next sentence; whether there is one. */
+static int next_sentence(reader *r)
+{
+    int32_t *done = r->text;
+    r->text = r->after, r->length = r->ahead, r->after = done;
+    if (r->length)
+        read_ahead(r);
+    return r->length > 0;
+}
+
 /* What a word is asked about. Negative sampling: itself (yes) and `negative` words drawn by the alias method (no). Hierarchical
  * softmax, where negative is 0: the nodes on its way through the tree. */
 typedef struct {
@@ -44,7 +79,8 @@ typedef struct {
 INLINE int32_t drawn(const targets *t, uint64_t *random)
 {
     uint64_t bits = chance_of(random), column = ((bits >> 32) * (uint64_t)t->n) >> 32;
-    return fraction(bits) < t->share[column] ? (int32_t)column : t->other[column];
+    int32_t itself = -(fraction(bits) < t->share[column]); /* a branch would be guessed wrong every other time */
+    return ((int32_t)column & itself) | (t->other[column] & ~itself);
 }
 
 /* Where rows are and from which row on they may move. The others' moves go to a place nobody reads. */
@@ -60,6 +96,15 @@ INLINE void fetch(const float *row, int64_t d)
 {
     for (int64_t at = 0; at < d; at += 16)
         __builtin_prefetch(row + at, 1);
+}
+
+/* Fetch the row of the word at a place from this sentence's beginning on, which may be in the next. */
+INLINE void fetch_word(const reader *r, int64_t place, const float *rows, int64_t d)
+{
+    if (place < r->length)
+        fetch(rows + r->text[place] * d, d);
+    else if (place - r->length < r->ahead)
+        fetch(rows + r->after[place - r->length] * d, d);
 }
 
 INLINE void add_output(step *s, const matrices *w, int64_t row, float answer, float rate)
