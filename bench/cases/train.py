@@ -2,7 +2,7 @@
 
 python bench/run.py train --text corpus.txt [--model skipgram cbow glove] [--dim 100] [--threads 2] [--seeds 1 2 3] [--method NAME ...]
 
-The text is one sentence a line, words between blanks; it has to be brought along. Quality is our evaluation's judgement of the written vectors
+The text is one sentence a line, words between blanks; it has to be brought along. Quality is our evaluation's judgement of the vectors on
 on WordSim-353, SimLex-999 (Spearman's rho x 100) and the analogy questions (3CosAdd over all words, % right). With --out FILE the runs
 join those that are there, and what is there is not run again, so that a table of many hours is made piece by piece.
 """
@@ -80,7 +80,7 @@ def run(method: str, asked: dict[str, Any], *, blind: bool) -> dict[str, Any]:
 
 
 def judged(file: str, threads: int) -> dict[str, float]:
-    """Return what our evaluation says of vectors in a file: gensim's figures (tests/reference holds that), in a fiftieth of its time."""
+    """Return what our evaluation says of vectors in a file: gensim's figures, as tests/reference holds, in a fifth of its time."""
     import tokenspace as ts  # noqa: PLC0415 - the judge, where one is wanted
 
     table = ts.open(file, format="word2vec-binary", errors="surrogateescape")
@@ -94,7 +94,7 @@ def report(runs: list[dict[str, Any]], words: int) -> None:
     for model in dict.fromkeys(one["model"] for one in runs):
         rows = {
             name: [one for one in runs if one["model"] == model and one["method"] == name]
-            for name in dict.fromkeys(r["method"] for r in runs)
+            for name in dict.fromkeys(one["method"] for one in runs if one["model"] == model)
         }
         good = {name: some for name, some in rows.items() if "cpu" in some[0]}
         print(f"\n{model}: medians over the seeds; thousand words a CPU second and wall second")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import random
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from itertools import pairwise
 
@@ -14,12 +17,14 @@ import pytest
 
 from tokenspace.errors import (
     ArgumentError,
-    ChecksumError,
+    CompressionError,
     EncodingError,
     TableNotFoundError,
     TokenError,
     TruncatedFileError,
+    UnknownFormatError,
 )
+from tokenspace.formats import packed
 from tokenspace.texts import reading
 from tokenspace.train.corpus import read_corpus
 from tokenspace.vocabulary import Vocabulary
@@ -71,16 +76,35 @@ def test_gz_zst_and_standard_input_are_the_text_they_hold_whatever_their_names(s
         (tmp_path / "b.gz").write_bytes(frames)
         assert seen(read_corpus(str(tmp_path / "b.gz"), min_count=1)) == wanted
         (tmp_path / "cut").write_bytes(frames[:-9])
-        with pytest.raises((TruncatedFileError, ChecksumError)):
+        with pytest.raises((TruncatedFileError, CompressionError)):
             read_corpus(tmp_path / "cut")
 
 
-@pytest.mark.parametrize(("damage", "error"), [(slice(None, -20), TruncatedFileError), (slice(None), ChecksumError)])
+def test_bz2_xz_and_zip_are_read_too_and_a_text_may_pack_well(tmp_path, monkeypatch):
+    sentences = [["the", "cat", "sat"]] * 20_000
+    text = "\n".join(" ".join(sentence) for sentence in sentences).encode()
+    for name, packed in (("bz2", bz2.compress(text)), ("xz", lzma.compress(text))):
+        (tmp_path / name).write_bytes(packed)
+    with zipfile.ZipFile(tmp_path / "zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("folder/text", text)
+    monkeypatch.setattr(packed, "SLACK", 1 << 10)  # a table would be refused at so many times its packed bytes
+    for name in ("bz2", "xz", "zip"):
+        assert seen(read_corpus(tmp_path / name, min_count=1)) == plainly(sentences)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "zip").read_bytes())))
+    with pytest.raises(UnknownFormatError, match="zip archive"):
+        read_corpus("-")
+    with zipfile.ZipFile(tmp_path / "zip", "a") as archive:
+        archive.writestr("another", text)
+    with pytest.raises(CompressionError, match="another"):
+        read_corpus(tmp_path / "zip")
+
+
+@pytest.mark.parametrize(("damage", "error"), [(slice(None, -20), TruncatedFileError), (slice(None), CompressionError)])
 def test_a_damaged_gz_file_is_named_and_never_taken_for_a_short_text(damage, error, sentences, tmp_path):
     packed = bytearray(gzip.compress(" ".join(sentences[0] * 900).encode()))
     packed[-6] ^= 1
     (tmp_path / "t").write_bytes(packed[damage])
-    with pytest.raises(error, match="gzip stream"):
+    with pytest.raises(error, match="gzip data"):
         read_corpus(tmp_path / "t", min_count=1)
 
 

@@ -115,8 +115,8 @@ class Unpacked:
     size: int | None = None
     packed = True
 
-    def __init__(self, path: Path, below: Stream, packing: str) -> None:
-        self.path, self.below, self.packing = path, below, packing
+    def __init__(self, path: Path, below: Stream, packing: str, *, ratio: float = RATIO) -> None:
+        self.path, self.below, self.packing, self.ratio = path, below, packing, ratio
         self.total = below.total
         self.make = UNPACKERS[packing]
         self.member: Decompressor | None = self.make()
@@ -135,7 +135,7 @@ class Unpacked:
             room[at : at + len(piece)] = piece
             at += len(piece)
         self.made += at
-        _check_ratio(self.path, self.made, self.taken)
+        _check_ratio(self.path, self.made, self.taken, self.ratio)
         return at
 
     def _next(self, count: int) -> bytes:
@@ -186,8 +186,8 @@ class Unpacked:
 class Member:
     """The bytes of one file in a zip archive."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-        self.path, self.archive, self.info = path, archive, info
+    def __init__(self, path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, ratio: float = RATIO) -> None:
+        self.path, self.archive, self.info, self.ratio = path, archive, info, ratio
         self.size: int | None = None
         self.total: int | None = info.compress_size
         self.packed = True
@@ -204,7 +204,7 @@ class Member:
                 at += len(piece)
         self.made += at
         self.taken = min(self.info.compress_size, self.made * self.info.compress_size // max(1, self.info.file_size))
-        _check_ratio(self.path, self.made, self.info.compress_size)
+        _check_ratio(self.path, self.made, self.info.compress_size, self.ratio)
         return at
 
     def close(self) -> None:
@@ -228,13 +228,13 @@ def _damaged(path: Path, packing: str, at: int, error: Exception) -> Compression
     return CompressionError(path, problem, offset=at, hint="fetch or copy it again")
 
 
-def _check_ratio(path: Path, made: int, packed: int) -> None:
-    if made > SLACK and made > RATIO * packed:
-        problem = f"{packed:,} packed bytes unpack to more than {made:,}, over {RATIO} times as many"
+def _check_ratio(path: Path, made: int, packed: int, ratio: float) -> None:
+    if made > SLACK and made > ratio * packed:
+        problem = f"{packed:,} packed bytes unpack to more than {made:,}, over {ratio} times as many"
         raise CompressionError(path, problem, offset=packed, hint="if that is meant, unpack it first")
 
 
-def open_member(path: Path, name: str = "") -> Member:
+def open_member(path: Path, name: str = "", *, ratio: float = RATIO) -> Member:
     """Open the one file in a zip archive, or the one named.
 
     Raises
@@ -255,4 +255,4 @@ def open_member(path: Path, name: str = "") -> Member:
         archive.close()
         problem = f"expected a file that can be read, seen {wanted[0].filename!r:.60} encrypted"
         raise CompressionError(path, problem, offset=wanted[0].header_offset, hint="unpack it with its password first")
-    return Member(path, archive, wanted[0])
+    return Member(path, archive, wanted[0], ratio=ratio)

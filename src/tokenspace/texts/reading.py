@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import codecs
-import gzip
+import math
 import os
 import sys
-import zlib
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from tokenspace.errors import (
-    ArgumentError,
-    ChecksumError,
-    EncodingError,
-    LineTooLongError,
-    TableNotFoundError,
-    TokenError,
-    TruncatedFileError,
-)
-from tokenspace.formats.packed import zstd_module
+from tokenspace.errors import ArgumentError, EncodingError, LineTooLongError, TableNotFoundError, TokenError, UnknownFormatError
+from tokenspace.formats.packed import Unpacked, open_member
+from tokenspace.formats.streams import Peeked, Plain, packing_of
 from tokenspace.native.words import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from tokenspace.formats.streams import Stream
+
 PIECE = 1 << 20
 """Bytes of text a piece: a few milliseconds of work, and small beside a vocabulary."""
 
+BLOCK = 1 << 16
+"""Bytes read at a time: of standard input no more is waited for."""
+
 LINE = 1 << 26
 """Bytes of a line, where lines are read whole: longer ones are no sentences."""
-
-ZST_STEP = 2048
-"""Compressed bytes decoded at a time: the worst that they can become is 64 MB (blocks of 128 kB in 4 bytes each)."""
 
 TOKEN_END, SENTENCE_END = b"\xff", b"\xfe"
 """Stand between tokens, and after sentences, of token lists: two bytes that UTF-8 never has, so that a token may hold blanks."""
@@ -60,18 +54,20 @@ def file_pieces(
         If there is no such file, or it is a folder.
     EncodingError
         If it begins with the mark of UTF-16 or UTF-32.
-    TruncatedFileError, ChecksumError
-        If a compressed file ends too early or is damaged.
+    TruncatedFileError, CompressionError
+        If a packed file (gzip, bzip2, xz, zstd, zip) ends too early, is damaged, or is an archive of more than one file.
+    UnknownFormatError
+        If standard input is a zip archive.
     MissingExtraError
-        If a file is zst-compressed and nothing here reads that.
+        If a file is packed by zstd and nothing here reads that.
     """
     names, total = _checked_names(text)
     before = 0
     for name in names:
-        with _opened(name) as file:
-            for piece in _cut(_unmarked(_decoded(file, str(name)), str(name))):
+        with closing(_opened(name)) as stream:
+            for piece in _cut(_unmarked(_blocks(stream), str(name))):
                 if watch is not None:
-                    watch("reading text", before + _position(file), total)
+                    watch("reading text", before + _taken(stream), total)
                 yield piece
         yield b"\n"
         before += Path(name).stat().st_size if str(name) != "-" else 0
@@ -86,7 +82,7 @@ def line_blocks(
     ------
     LineTooLongError
         If a line has more than `LINE` bytes.
-    TableNotFoundError, ArgumentError, EncodingError, TruncatedFileError, ChecksumError, MissingExtraError
+    TableNotFoundError, ArgumentError, EncodingError, TruncatedFileError, CompressionError, UnknownFormatError, MissingExtraError
         As `file_pieces`.
 
     Notes
@@ -98,10 +94,10 @@ def line_blocks(
     for name in names:
         rest: list[bytes] = []  # of a line whose end has not come
         size = lines = 0
-        with _opened(name) as file:
-            for block in _unmarked(_decoded(file, str(name)), str(name)):
+        with closing(_opened(name)) as stream:
+            for block in _unmarked(_blocks(stream), str(name)):
                 if watch is not None:
-                    watch("reading text", before + _position(file), total)
+                    watch("reading text", before + _taken(stream), total)
                 end = block.rfind(b"\n") + 1
                 size += len(block)
                 if not end:
@@ -165,75 +161,32 @@ def _checked_names(
     return names, total
 
 
-@contextmanager
-def _opened(name: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a file, or take standard input, which is left open."""
-    if str(name) == "-":
-        yield sys.stdin.buffer
-        return
-    with Path(name).open("rb") as file:
-        yield file
+def _opened(name: str | os.PathLike[str]) -> Stream:
+    """Open a file, or take standard input, which is left open; unpacked where the first bytes say that it is packed.
+
+    A text is not held in memory, so it may unpack to any number of bytes.
+    """
+    pipe, path = str(name) == "-", Path(name)
+    file = sys.stdin.buffer if pipe else path.open("rb", buffering=0)
+    plain = Peeked(Plain(file, size=None if pipe else os.fstat(file.fileno()).st_size, close=not pipe))
+    packing = packing_of(plain.start)
+    if packing == "zip":
+        plain.close()
+        if pipe:
+            raise UnknownFormatError(path, "expected a text, seen a zip archive", hint="an archive is read from its end: save it first")
+        return open_member(path, ratio=math.inf)
+    return Unpacked(path, plain, packing, ratio=math.inf) if packing else plain
 
 
-def _position(file: IO[bytes]) -> int:
-    return file.tell() if file.seekable() else 0
+def _taken(stream: Stream) -> int:
+    """Return the bytes of a file that are read; 0 of a pipe, whose size nobody knows."""
+    return 0 if stream.total is None else stream.taken
 
 
-def _decoded(file: IO[bytes], name: str) -> Iterator[bytes]:
-    """Yield a file's bytes, decompressed where its first bytes say that it is compressed; names play no part."""
-    head = file.read(4)
-    for magic, decoder in DECODERS.items():
-        if head.startswith(magic):
-            yield from decoder(_Rejoined(head, file), name)
-            return
-    yield head
-    while block := file.read(PIECE):
-        yield block
-
-
-class _Rejoined:
-    """A file once more from its beginning, of which some bytes were read."""
-
-    def __init__(self, head: bytes, file: IO[bytes]) -> None:
-        self.head, self.file = head, file
-
-    def read(self, size: int) -> bytes:
-        """Read at most `size` bytes, and none only at the end."""
-        head, self.head = self.head[:size], self.head[size:]
-        return head or self.file.read(size)
-
-
-def _gunzipped(file: _Rejoined, name: str) -> Iterator[bytes]:
-    try:
-        with gzip.GzipFile(fileobj=cast("IO[bytes]", file)) as plain:  # it only reads
-            while block := plain.read(PIECE):
-                yield block
-    except EOFError:
-        raise TruncatedFileError(name, "the gzip stream ends too early") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise ChecksumError(name, f"the gzip stream is damaged: {error}") from None
-
-
-def _unzst(file: _Rejoined, name: str) -> Iterator[bytes]:
-    zstd = zstd_module()
-    decoder, begun = zstd.ZstdDecompressor(), False
-    try:
-        while block := file.read(ZST_STEP):
-            while block:
-                if decoder.eof:
-                    decoder, begun = zstd.ZstdDecompressor(), False
-                begun = True
-                plain = decoder.decompress(block)
-                yield from (plain[start : start + PIECE] for start in range(0, len(plain), PIECE))
-                block = decoder.unused_data if decoder.eof else b""
-    except zstd.ZstdError as error:
-        raise ChecksumError(name, f"the zst stream is damaged: {error}") from None
-    if begun and not decoder.eof:
-        raise TruncatedFileError(name, "the zst stream ends too early")
-
-
-DECODERS: dict[bytes, Callable[[_Rejoined, str], Iterator[bytes]]] = {b"\x1f\x8b": _gunzipped, b"\x28\xb5\x2f\xfd": _unzst}
-"""First bytes of a compressed file, and what reads it."""
+def _blocks(stream: Stream) -> Iterator[bytes]:
+    room = bytearray(BLOCK)
+    while got := stream.fill(memoryview(room)):
+        yield bytes(memoryview(room)[:got])
 
 
 def _unmarked(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:

@@ -145,7 +145,7 @@ def read_corpus(
     ------
     ArgumentError
         If an argument is outside, the text holds no word, or none stands in it often enough.
-    TableNotFoundError, TruncatedFileError, ChecksumError, MissingExtraError, TokenError
+    TableNotFoundError, TruncatedFileError, CompressionError, MissingExtraError, TokenError
         If a file is not there, damaged, or cannot be read; if a token is no string.
     EncodingError
         If a word is not UTF-8.
