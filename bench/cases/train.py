@@ -2,7 +2,7 @@
 
 python bench/run.py train --text corpus.txt [--model skipgram cbow glove] [--dim 100] [--threads 2] [--seeds 1 2 3] [--method NAME ...]
 
-The text is one sentence a line, words between blanks; it has to be brought along. Quality is our evaluation's judgement of the vectors on
+The text is one sentence a line, words between blanks; it has to be brought along. Quality is our evaluation's judgement of the vectors
 on WordSim-353, SimLex-999 (Spearman's rho x 100) and the analogy questions (3CosAdd over all words, % right). With --out FILE the runs
 join those that are there, and what is there is not run again, so that a table of many hours is made piece by piece.
 """

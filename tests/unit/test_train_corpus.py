@@ -24,7 +24,7 @@ from tokenspace.errors import (
     TruncatedFileError,
     UnknownFormatError,
 )
-from tokenspace.formats import packed
+from tokenspace.formats import packed as unpacking
 from tokenspace.texts import reading
 from tokenspace.train.corpus import read_corpus
 from tokenspace.vocabulary import Vocabulary
@@ -87,7 +87,7 @@ def test_bz2_xz_and_zip_are_read_too_and_a_text_may_pack_well(tmp_path, monkeypa
         (tmp_path / name).write_bytes(packed)
     with zipfile.ZipFile(tmp_path / "zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("folder/text", text)
-    monkeypatch.setattr(packed, "SLACK", 1 << 10)  # a table would be refused at so many times its packed bytes
+    monkeypatch.setattr(unpacking, "SLACK", 1 << 10)  # a table would be refused at so many times its packed bytes
     for name in ("bz2", "xz", "zip"):
         assert seen(read_corpus(tmp_path / name, min_count=1)) == plainly(sentences)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "zip").read_bytes())))

@@ -325,3 +325,19 @@ def test_no_warning_comes_of_a_plain_training():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ts.train.skipgram(TEXT, watch=lambda _: None, threads=2, **SMALL)
+
+
+def test_hierarchical_softmax_needs_no_words_to_draw_and_negative_sampling_does():
+    assert ts.train.skipgram(TEXT, threads=1, loss="hs", negative=0, **SMALL).report.epochs == SMALL["epochs"]
+    with pytest.raises(ArgumentError, match=r"in 1..63 for negative sampling; seen 0\n.*hs"):
+        ts.train.skipgram(TEXT, threads=1, negative=0, **SMALL)
+
+
+@pytest.mark.parametrize("model", ["skipgram", "glove"])
+def test_what_is_extended_keeps_its_width_and_one_word_is_no_text(model):
+    train = getattr(ts.train, model)
+    old = ts.EmbeddingTable(["king", "queen"], np.ones((2, 3), dtype=np.float32))
+    with pytest.raises(ArgumentError, match="has 3 numbers a row; dim asks for 4"):
+        train(TEXT, extend=old, dim=4)
+    with pytest.raises(ArgumentError, match="at least two different words; the text has 1"):
+        train([["word"] * 9], min_count=1)

@@ -78,11 +78,69 @@ def text_options(function: Function) -> Function:
         click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The table; its ending is its format."),
         click.option(
             "--text", "texts", required=True, multiple=True, metavar="FILE",
-            help='Text, a sentence a line, plain, gz or zst; "-" reads standard input.  [repeatable]',
+            help='Text, a sentence a line, packed or plain; "-" reads standard input.  [repeatable]',
         ),
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def run_options(function: Function) -> Function:
+    """Add what every model is told of how its training goes on, ends, and goes on again."""
+    for option in (
+        click.option("--resume", is_flag=True, help="Go on from the checkpoint."),
+        click.option(
+            "--every", type=click.FloatRange(min=0), default=60.0, show_default=True, metavar="S", help="Seconds between checkpoints."
+        ),
+        click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE", help="Keep the state there, for --resume."),
+        click.option("--model", "keep", type=click.Path(path_type=Path), metavar="FILE", help="Write both matrices, too, for --extend."),
+        click.option(
+            "--init", type=click.Choice(["a-la-carte", "random"]), default="a-la-carte", show_default=True, help="Where new rows start."
+        ),
+        click.option("--rows", type=click.Choice(["new", "all"]), default="new", show_default=True, help="Which rows --extend trains."),
+        click.option("--extend", metavar="T", help="A --model file or a table whose rows go on, with new words behind them."),
+        click.option("--patience", type=click.IntRange(min=1), metavar="N", help="End after N epochs without a lower held-out loss."),
+        click.option(
+            "--held-out", type=click.FloatRange(0, 0.5), default=0.0, metavar="X", help="Share that measures the loss and trains none."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def dim_option(default: int) -> Callable[[Function], Function]:
+    """Return --dim, which a table that is extended has settled already."""
+    shown = f"Numbers a row.  [default: {default}, or the extended table's]"
+    return click.option("--dim", type=click.IntRange(min=1), metavar="D", help=shown)
+
+
+def run(
+    model: str, texts: tuple[str, ...], out: Path, *, keep: Path | None, keep_bytes: bool, force: bool, as_json: bool, **options: Any
+) -> int:
+    """Train a model, write the table and say how it went; return the exit code."""
+    for path in (out, keep) if keep is not None else (out,):
+        check_out(path, force=force)
+    from tokenspace import formats, train  # noqa: PLC0415 - bring NumPy, which --help does not need
+
+    formats.check_ending(out)  # before an hour's work
+    if options["dim"] is None:
+        del options["dim"]
+    with Watch() as watch:
+        errors = "surrogateescape" if keep_bytes else "strict"
+        table = getattr(train, model)(list(texts), errors=errors, watch=watch, reading=watch.reading, **options)
+    if keep is not None:
+        table.model.save(keep)
+    formats.save(table, out)
+    report = table.report
+    if as_json:
+        output.write_json(report.document() | {"out": str(out)})
+    else:
+        click.echo(f"{out}: {report}")
+    if report.ended != "stopped":
+        return 0
+    if options["checkpoint"]:
+        output.note(f"{out} can be used as it is; --resume goes on from {options['checkpoint']}")
+    return STOPPED
 
 
 def check_out(out: Path, *, force: bool) -> None:
@@ -99,19 +157,6 @@ def check_out(out: Path, *, force: bool) -> None:
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         message = f"{out} cannot be written: {'no such folder' if not folder.is_dir() else 'no right to write into the folder'}"
         raise OutputError(message, hint="create the folder first")
-
-
-def finish(table: Any, out: Path, *, as_json: bool) -> int:
-    """Write the table and say how it went; return the exit code."""
-    from tokenspace import formats  # noqa: PLC0415 - brings NumPy, which --help does not need
-
-    formats.save(table, out)
-    report = table.report
-    if as_json:
-        output.write_json(report.document() | {"out": str(out)})
-    else:
-        click.echo(f"{out}: {report}")
-    return STOPPED if report.ended == "stopped" else 0
 
 
 class Watch:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tokenspace.table import EmbeddingTable
 
-__all__ = ["FORMATS", "NAMED", "Format", "Mended", "convert", "format_of", "open", "save", "verify"]
+__all__ = ["FORMATS", "NAMED", "Format", "Mended", "check_ending", "convert", "format_of", "open", "save", "verify"]
 
 ERRORS = ("strict", "surrogateescape")
 
@@ -321,6 +321,21 @@ def convert(
             writer.finish(known.pour(head, asked, writer))
         subword_file.remove(Path(destination))
     return open(destination, format=target.name)
+
+
+def check_ending(path: str | os.PathLike[str]) -> None:
+    """Check that `save` knows what to write under a name: what takes long asks before.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Raises
+    ------
+    ArgumentError
+        If its ending is of no format that can be written.
+    """
+    recognition.writer(FORMATS, Path(path), None)
 
 
 def _save(table: EmbeddingTable, path: Path, known: Format, write: Callable[[EmbeddingTable, Path], None]) -> None:

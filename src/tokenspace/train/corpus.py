@@ -103,6 +103,20 @@ class Corpus:
                 self._mapped.madvise(mmap.MADV_DONTNEED, first, last - first)
 
 
+def check_words(corpus: Corpus) -> None:
+    """Check that a text has two different words: a word is told from another.
+
+    Raises
+    ------
+    ArgumentError
+        If it has not.
+    """
+    different = int(np.count_nonzero(corpus.counts))
+    if different < 2:  # noqa: PLR2004 - as said
+        message = f"a training needs at least two different words; the text has {different}"
+        raise ArgumentError(message, hint="give more text, or lower min_count (--min-count)")
+
+
 def read_corpus(
     text: Text,
     *,

@@ -19,7 +19,7 @@ from tokenspace.errors import ArgumentError, NotFiniteError
 from tokenspace.native import glove as kernels
 from tokenspace.train import growing
 from tokenspace.train.cooccurrence import count_cooccurrences
-from tokenspace.train.corpus import read_corpus
+from tokenspace.train.corpus import check_words, read_corpus
 from tokenspace.train.glove_plan import glove_plan_of
 from tokenspace.train.hogwild import Keeper, Trained
 from tokenspace.train.model import Model, TrainedTable, open_model, table_of
@@ -100,7 +100,7 @@ def glove(  # noqa: PLR0913 - what belongs to no plan
     Raises
     ------
     ArgumentError
-        If an option is unknown or outside, or no two words of the text stand near each other.
+        If an option is unknown or outside, the text has fewer than two different words, or no two stand near each other.
     NotFiniteError
         If the numbers grew beyond float32: eta is too large.
     FileContentError, TableNotFoundError, OutputError
@@ -133,12 +133,15 @@ def glove(  # noqa: PLR0913 - what belongs to no plan
         raise ArgumentError(message, hint="name the file: checkpoint=... (--checkpoint)")
     stand = open_model(checkpoint) if resume and checkpoint is not None else None
     old = None if extend is None else growing.source_of(extend)
-    plan = plan if old is None else replace(plan, dim=old.rows.shape[1])
+    if old is not None:
+        growing.check_dim(old.rows.shape[1], options.get("dim"))
+        plan = replace(plan, dim=old.rows.shape[1])
     growing.check_choices(rows, init)
     corpus = read_corpus(
         text, tokenizer=tokenizer, min_count=min_count, max_vocabulary=max_vocabulary, base=old.vocabulary if old else None, errors=errors,
         threads=threads, watch=reading,
     )  # fmt: skip
+    check_words(corpus)
     count = local.thread_count(threads)
     fixed = len(old.vocabulary) if old is not None and rows == "new" else 0
     began = time.monotonic(), time.process_time()

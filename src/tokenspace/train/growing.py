@@ -138,6 +138,19 @@ def old_of(extend: Model | EmbeddingTable | str | os.PathLike[str], plan: Plan, 
     return Old(model.vocabulary, model.inputs, model.outputs, rows, init)
 
 
+def check_dim(d: int, asked: int | None) -> None:
+    """Refuse another number of numbers a row than the table to extend has.
+
+    Raises
+    ------
+    ArgumentError
+        If it is asked for.
+    """
+    if asked not in {None, d}:
+        message = f"the table to extend has {d} numbers a row; dim asks for {asked}"
+        raise ArgumentError(message, hint="leave dim (--dim) out")
+
+
 def take_over(old: Old, inputs: NDArray[np.float32], outputs: NDArray[np.float32], corpus: Corpus, plan: Plan) -> tuple[int, int]:
     """Put the old rows into the new matrices and start the new ones; return the first row of each matrix that is to move.
 

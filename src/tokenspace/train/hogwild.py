@@ -15,6 +15,7 @@ from tokenspace import extension
 from tokenspace.errors import ArgumentError, NotFiniteError, OutputError
 from tokenspace.native.training import PADDING, Task, train_part
 from tokenspace.train import growing
+from tokenspace.train.corpus import check_words
 from tokenspace.train.model import Model, TrainedTable, open_model, table_of
 from tokenspace.train.running import Progress, Stopped, run_parts
 from tokenspace.train.sampling import alias_table, huffman_ways, keep_chances, state_of
@@ -140,9 +141,7 @@ class Run:
 
     def __init__(self, plan: Plan, corpus: Corpus, *, threads: int, old: growing.Old | None) -> None:
         n = len(corpus.vocabulary)
-        if n < 2 or np.count_nonzero(corpus.counts) < 2:  # noqa: PLR2004 - a word is told from another
-            message = f"a training needs at least two different words; the text has {np.count_nonzero(corpus.counts)}"
-            raise ArgumentError(message, hint="give more text, or lower min_count (--min-count)")
+        check_words(corpus)
         self.plan, self.corpus, self.threads, self.old = plan, corpus, threads, old
         self.wide = -(-plan.dim // PADDING) * PADDING
         self.inputs, self.outputs = _first_rows(plan, n)

@@ -31,7 +31,7 @@ class Plan:
     window : int, default 5
         Words looked at on each side, at the most; for each word the reach is drawn evenly from 1..window. At most 50.
     negative : int, default 5
-        Words drawn against each word, 1 to 63, for loss "ns".
+        Words drawn against each word, 1 to 63, for loss "ns"; "hs" draws none.
     loss : "ns" or "hs", default "ns"
         Negative sampling or hierarchical softmax.
     epochs : int, default 5
@@ -76,7 +76,7 @@ class Plan:
         bounds: dict[str, tuple[float, float]] = {
             "dim": (1, 65_536),
             "window": (1, MOST_WINDOW),
-            "negative": (1, MOST_NEGATIVE),
+            "negative": (0, MOST_NEGATIVE),
             "epochs": (1, math.inf),
             "alpha": (1e-30, math.inf),
             "sample": (0, math.inf),
@@ -88,6 +88,9 @@ class Plan:
         if self.loss not in LOSSES:
             message = f"loss must be one of {', '.join(LOSSES)}; seen {self.loss!r}"
             raise ArgumentError(message)
+        if self.loss == "ns" and not self.negative:
+            message = f"negative must be in 1..{MOST_NEGATIVE} for negative sampling; seen 0"
+            raise ArgumentError(message, hint="hierarchical softmax draws none: loss='hs' (--loss hs)")
         if self.patience is not None and (self.patience < 1 or not self.held_out):
             message = f"patience must be at least 1 and needs text held out; seen patience={self.patience}, held_out={self.held_out}"
             raise ArgumentError(message, hint="hold a share of the text out: held_out=0.01")

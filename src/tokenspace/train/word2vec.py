@@ -46,7 +46,8 @@ def skipgram(text: Text, **options: Any) -> TrainedTable:
     Returns
     -------
     TrainedTable
-        An `EmbeddingTable` with `model` (both matrices) and `report` (loss, rate, proofs).
+        An `EmbeddingTable` with `model` (both matrices) and `report` (loss, rate, proofs); a `tokenspace.subwords.SubwordTable` as well
+        where words are made of pieces, saved in the native format with what makes vectors for unseen words.
 
     Raises
     ------
@@ -129,13 +130,16 @@ def _train(  # noqa: PLR0913 - what belongs to no plan
     reading: Callable[[str, int, int], None] | None = None,
     **options: Any,
 ) -> TrainedTable:
+    dim = options.get("dim")
     plan = plan_of(name, options)
     if resume and checkpoint is None:
         message = "resume needs the checkpoint to go on from"
         raise ArgumentError(message, hint="name the file: checkpoint=... (--checkpoint)")
     stand = open_model(checkpoint) if resume and checkpoint is not None else None
     old = None if extend is None else growing.old_of(extend, plan, rows, init)
-    plan = plan if old is None else replace(plan, dim=old.inputs.shape[1])
+    if old is not None:
+        growing.check_dim(old.inputs.shape[1], dim)
+        plan = replace(plan, dim=old.inputs.shape[1])
     corpus = read_corpus(
         text, tokenizer=tokenizer, min_count=min_count, max_vocabulary=max_vocabulary, base=old.vocabulary if old else None, errors=errors,
         threads=threads, watch=reading,
