@@ -83,3 +83,27 @@ def test_what_goes_wrong_is_one_message_and_a_code(arguments, code, words, text,
     assert call("skipgram", *(text if argument == "TEXT" else argument for argument in arguments)) == code
     assert words in capsys.readouterr().err
     assert not (tmp_path / "o.npz").exists()
+
+
+def test_words_that_were_not_in_the_text_are_answered_for_where_words_are_made_of_pieces(text, tmp_path, capsys):
+    out = tmp_path / "t.tokenspace"
+    assert call("skipgram", "--text", text, "--out", out, "--dim", 8, "--minn", 2, "--maxn", 4, "--bucket", 99, "--threads", 1) == 0
+    for arguments in (["near", "crowns", "-t", str(out)], ["measure", "kings", "crowns", "-t", str(out)]):
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert end.value.code == 0
+    assert "crowns" in capsys.readouterr().out
+
+
+def test_an_ending_that_names_no_format_is_refused_before_the_training(text, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(ts.train, "skipgram", None)  # is not called
+    assert call("skipgram", "--text", text, "--out", tmp_path / "t.what") == 2
+    assert ".tokenspace" in capsys.readouterr().err
+
+
+def test_the_width_of_an_extended_table_may_be_left_out_but_not_changed(text, tmp_path, capsys):
+    assert call("glove", "--text", text, "--out", tmp_path / "a.npz", "--model", tmp_path / "m", "--dim", 8, "--epochs", 1) == 0
+    (tmp_path / "more").write_text("the mouse has the bone\n" * 9)
+    assert call("glove", "--text", tmp_path / "more", "--extend", tmp_path / "m", "--out", tmp_path / "b.npz", "--dim", 9) == 2
+    assert "has 8 numbers a row" in capsys.readouterr().err
+    assert call("glove", "--text", tmp_path / "more", "--extend", tmp_path / "m", "--out", tmp_path / "b.npz", "--epochs", 1) == 0

@@ -91,7 +91,7 @@ typedef struct {
 
 INLINE float *moving(const matrices *w, float *rows, int64_t row, int64_t free) { return row >= free ? rows + row * w->d : w->waste; }
 
-/* To write to: with two threads, to read only took 4.8 to 8.0 CPU seconds where this takes 3.6 to 4.2 (5 million words, d = 100). */
+/* To write to: another thread may hold the row. (PREFETCHW, -mprfchw, which processors that do not know it pass by.) */
 INLINE void fetch(const float *row, int64_t d)
 {
     for (int64_t at = 0; at < d; at += 16)
