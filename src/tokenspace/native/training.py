@@ -17,6 +17,20 @@ PADDING = 16
 """Rows are a multiple of so many numbers long; the same figure stands in train_step.h."""
 
 
+LINE = 16
+"""Numbers in a line of the cache."""
+
+
+def aligned_rows(n: int, d: int) -> NDArray[np.float32]:
+    """Return zeros of shape (n, d) that begin where a line of the cache does; NumPy's own begin within one.
+
+    Where d is a multiple of 16 no vector of a row lies across two lines then.
+    """
+    room = np.zeros(n * d + LINE, dtype=np.float32)
+    first = -room.ctypes.data // room.itemsize % LINE
+    return room[first : first + n * d].reshape(n, d)
+
+
 @dataclass(frozen=True)
 class Task:
     """What all parts of a training share.

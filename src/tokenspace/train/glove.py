@@ -17,13 +17,14 @@ from tokenspace import extension
 from tokenspace.engines import local
 from tokenspace.errors import ArgumentError, NotFiniteError
 from tokenspace.native import glove as kernels
+from tokenspace.native.training import aligned_rows
 from tokenspace.train import growing
 from tokenspace.train.cooccurrence import count_cooccurrences
 from tokenspace.train.corpus import check_words, read_corpus
 from tokenspace.train.glove_plan import glove_plan_of
 from tokenspace.train.hogwild import Keeper, Trained
 from tokenspace.train.model import Model, TrainedTable, open_model, table_of
-from tokenspace.train.running import Progress
+from tokenspace.train.running import Progress, fell_no_more
 from tokenspace.train.waves import Descent, Waves
 
 if TYPE_CHECKING:
@@ -300,8 +301,7 @@ class Run:
 
     def _over(self) -> bool:
         """Whether the loss on the pairs held out fell too long ago."""
-        patience = self.plan.patience
-        return bool(patience and self.held) and len(self.held) - 1 - int(np.argmin(self.held)) >= (patience or 0)
+        return fell_no_more(self.held, self.plan.patience)
 
     def progress(self, epoch: int, first: int, seconds: float) -> Progress:
         """Return how far it is."""
@@ -358,14 +358,7 @@ class Run:
         ArgumentError
             If it was another training: another text, or other settings.
         """
-        path, now, then = keeper.path, self.plan.settings(), dict(stand.settings)
-        differing = next((name for name in now if name != "memory" and now[name] != then.get(name)), None)
-        if differing is not None:
-            message = f"the training in {path} had {differing} {then.get(differing)!r}; seen {now[differing]!r}"
-            raise ArgumentError(message, hint="give the same values, or start anew without resume (--resume)")
-        if stand.state.get("text") != self.fingerprint():
-            message = f"the training in {path} had another text"
-            raise ArgumentError(message, hint="give the same text, or start anew without resume (--resume)")
+        keeper.check(stand, self.plan.settings(), self.fingerprint(), apart="memory")
         self._put(stand)
         self.at = int(stand.state["epoch"]), int(stand.state["wave"])
         self.cost, self.steps = float(stand.state["cost"]), int(stand.state["steps"])
@@ -406,7 +399,7 @@ class _Interrupt:
 def _first_numbers(plan: GlovePlan, n: int) -> NDArray[np.float32]:
     """Return where the numbers start: rows and biases evenly in ±1/(2 dim), squared gradients at 1, as in Stanford's program."""
     random, s = np.random.default_rng([plan.seed, 0]), kernels.stride(plan.dim)
-    blocks = np.zeros((n, kernels.HEAD + kernels.ROWS * s), dtype=np.float32)
+    blocks = aligned_rows(n, kernels.HEAD + kernels.ROWS * s)
     for start in range(0, n, PART):
         block = blocks[start : start + PART]
         drawn = (random.random((len(block), 2, plan.dim + 1), dtype=np.float32) - np.float32(0.5)) / np.float32(plan.dim)

@@ -13,11 +13,11 @@ import numpy as np
 
 from tokenspace import extension
 from tokenspace.errors import ArgumentError, NotFiniteError, OutputError
-from tokenspace.native.training import PADDING, Task, train_part
+from tokenspace.native.training import PADDING, Task, aligned_rows, train_part
 from tokenspace.train import growing
 from tokenspace.train.corpus import check_words
 from tokenspace.train.model import Model, TrainedTable, open_model, table_of
-from tokenspace.train.running import Progress, Stopped, run_parts
+from tokenspace.train.running import Progress, Stopped, fell_no_more, run_parts
 from tokenspace.train.sampling import alias_table, huffman_ways, keep_chances, state_of
 from tokenspace.train.subwords import bags, buckets
 
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 PARTS = 500, 2_000, 40_000
 """How many parts an epoch is cut into, and the least and most ids of one. Each has one learning rate and its own chain of random
 numbers; a call of the kernel costs 20 µs, 40,000 words 20 ms."""
-
-LINE = 16
-"""Numbers in a line of the cache."""
 
 LEAST_RATE = 1e-4
 """What is left of the learning rate at the end, as in word2vec.c."""
@@ -125,6 +122,22 @@ class Keeper:
         except OutputError as error:
             warnings.warn(f"no checkpoint was written: {error.message}", RuntimeWarning, stacklevel=2)
         self.due = time.monotonic() + self.every
+
+    def check(self, stand: Model, settings: dict[str, Any], text: str, *, apart: str = "") -> None:
+        """Refuse to go on from another training: other settings, but for the one that stands `apart`, or another text.
+
+        Raises
+        ------
+        ArgumentError
+        """
+        then = dict(stand.settings)
+        differing = next((name for name in settings if name != apart and settings[name] != then.get(name)), None)
+        if differing is not None:
+            message = f"the training in {self.path} had {differing} {then.get(differing)!r}; seen {settings[differing]!r}"
+            raise ArgumentError(message, hint="give the same values, or start anew without resume (--resume)")
+        if stand.state.get("text") != text:
+            message = f"the training in {self.path} had another text"
+            raise ArgumentError(message, hint="give the same text, or start anew without resume (--resume)")
 
 
 class Run:
@@ -246,7 +259,7 @@ class Run:
             epoch, place = divmod(self.at, len(self.parts))
             if self.measured and not place and len(self.held) < epoch:
                 self._measure_epoch(keeper)
-            if self.plan.patience and self.held and len(self.held) - 1 - int(np.argmin(self.held)) >= self.plan.patience:
+            if fell_no_more(self.held, self.plan.patience):
                 return "held-out loss"
             if self.at == len(self.tallies):
                 return "done"
@@ -330,15 +343,7 @@ class Run:
         ArgumentError
             If it was another training: another text, or other settings.
         """
-        path = keeper.path
-        now, then = self.plan.settings(), dict(stand.settings)
-        differing = next((name for name in now if now[name] != then.get(name)), None)
-        if differing is not None:
-            message = f"the training in {path} had {differing} {then.get(differing)!r}; seen {now[differing]!r}"
-            raise ArgumentError(message, hint="give the same values, or start anew without resume (--resume)")
-        if stand.state.get("text") != self.fingerprint():
-            message = f"the training in {path} had another text"
-            raise ArgumentError(message, hint="give the same text, or start anew without resume (--resume)")
+        keeper.check(stand, self.plan.settings(), self.fingerprint())
         self._put(stand)
         self.at, self.held = int(stand.state["part"]), list(stand.state["held"])
         self.tallies[: self.at] = stand.tallies
@@ -364,15 +369,8 @@ def _first_rows(plan: Plan, n: int) -> tuple[NDArray[np.float32], NDArray[np.flo
     """Return where the matrices start: input rows evenly in ±1/(2 dim), output rows at 0, as in word2vec.c; padded with zeros."""
     wide = -(-plan.dim // PADDING) * PADDING
     random = np.random.default_rng([plan.seed, 0])
-    inputs = _zeros(n + buckets(plan.settings()), wide)
+    inputs = aligned_rows(n + buckets(plan.settings()), wide)
     for start in range(0, len(inputs), 1 << 16):
         block = inputs[start : start + (1 << 16), : plan.dim]
         block[...] = (random.random(block.shape, dtype=np.float32) - np.float32(0.5)) / np.float32(plan.dim)
-    return inputs, _zeros(n if plan.loss == "ns" else n - 1, wide)
-
-
-def _zeros(rows: int, wide: int) -> NDArray[np.float32]:
-    """Return zeros that begin where a line of the cache does, and their rows, multiples of one, with them; NumPy's own begin between."""
-    room = np.zeros(rows * wide + LINE, dtype=np.float32)
-    first = -room.ctypes.data // room.itemsize % LINE
-    return room[first : first + rows * wide].reshape(rows, wide)
+    return inputs, aligned_rows(n if plan.loss == "ns" else n - 1, wide)

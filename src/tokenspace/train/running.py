@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 TICK = 0.1
 """Seconds between two looks at how far the threads are; Ctrl-C is heard meanwhile."""
@@ -58,6 +60,11 @@ class Progress:
             f"epoch {self.epoch} of {self.epochs}, {self.done / max(1, self.total):.1%}, {self.rate:,.0f} {self.unit}/s, "
             f"{self.left:,.0f} s left, alpha {self.alpha:.5f}, loss {self.loss:.4f}{held}"
         )
+
+
+def fell_no_more(held: Sequence[float], patience: int | None) -> bool:
+    """Return whether the losses of the text held out, one an epoch, have had no lower one for so many epochs."""
+    return bool(patience and held) and len(held) - 1 - int(np.argmin(held)) >= (patience or 0)
 
 
 class Stopped(Exception):  # noqa: N818 - no error: what ends the loop
