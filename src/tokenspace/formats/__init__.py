@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tokenspace.table import EmbeddingTable
 
-__all__ = ["FORMATS", "NAMED", "Format", "Mended", "check_ending", "convert", "format_of", "open", "save", "verify"]
+__all__ = ["FORMATS", "NAMED", "Format", "Mended", "convert", "format_of", "open", "save", "verify"]
 
 ERRORS = ("strict", "surrogateescape")
 
