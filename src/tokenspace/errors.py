@@ -15,8 +15,10 @@ The tree; in brackets the built-in class that each one is as well, so that ``exc
     ├── ImmutableError [AttributeError]        an attempt to change what stays what it is
     ├── ProofError [ValueError]                old rows that are not what they were
     ├── TableNotFoundError [FileNotFoundError] no such name, file or folder
+    │   └── ShardNotFoundError                 a file that a table in several files needs
     ├── OutputError [OSError]                  an output that is there already, or that cannot be written
     ├── MissingExtraError [ImportError]        an optional package is needed
+    ├── EngineError [RuntimeError]             machines that do the work and fail for good
     ├── StoreError [OSError]                   a database that refuses, or fails meanwhile
     │   ├── StoreUnreachableError [ConnectionError] nobody answers at that address, or not to that user
     │   ├── StoreTakenError [FileExistsError]  something else of that name is in the store
@@ -192,12 +194,20 @@ class TableNotFoundError(TokenspaceError, FileNotFoundError):
     """No table of that name, and no such file or folder."""
 
 
+class ShardNotFoundError(TableNotFoundError):
+    """A file that a table in several files is made of is not there, or cannot be fetched; it is named."""
+
+
 class OutputError(TokenspaceError, OSError):
     """An output is there already, or cannot be written; what was there is as it was."""
 
 
 class MissingExtraError(TokenspaceError, ImportError):
     """An optional package is needed; the hint has the command that installs it."""
+
+
+class EngineError(TokenspaceError, RuntimeError):
+    """The processes or machines that an engine runs work on fail, again and again; the part of the work is named."""
 
 
 class StoreError(TokenspaceError, OSError):

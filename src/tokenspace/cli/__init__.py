@@ -29,6 +29,7 @@ COMMANDS = {
     "convert": "Write a table in another format, or into a store.",
     "encode": "Make a vector of each line of text.",
     "distil": "Distil a static table from the folder of an encoder.",
+    "shard": "Write a table as a folder of files with some rows each.",
     "index": "Code a table's rows, so that its searches read a quarter of the bytes.",
     "extend": "Give a model folder or a table new tokens.",
     "train": "Train an embedding table on text.",

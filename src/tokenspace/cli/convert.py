@@ -24,7 +24,7 @@ tokenspace convert vectors.txt lancedb://stores/words --into glove
 tokenspace convert vectors.txt qdrant://localhost:6333 --measure euclidean
 """
 OURS = ("native", "npy", "npz", "projector", "word2vec-binary", "word2vec-text", "glove")
-WRITTEN = (*OURS, "safetensors", "parquet", "arrow", "lance", "model2vec")
+WRITTEN = (*OURS, "shards", "safetensors", "parquet", "arrow", "lance", "model2vec")
 READ = (*WRITTEN, "gguf", "fasttext-bin", "finalfusion", "spacy", "model-folder", "gensim")
 """The names of `tokenspace.formats.FORMATS`, written out because that module brings NumPy, which --help does not need."""
 

@@ -6,6 +6,7 @@ looks at content, never at names; writing looks at the name, or is told.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import warnings
@@ -19,11 +20,12 @@ from tokenspace.formats.format import Format, Head, Reading
 from tokenspace.formats.mending import Mended
 from tokenspace.formats.named import NAMED, open_named
 from tokenspace.formats.recognition import head_of, recognised
-from tokenspace.formats.registry import FORMATS, NATIVE
+from tokenspace.formats.registry import FORMATS, NATIVE, SHARDS
 from tokenspace.formats.replacement import replacing
 from tokenspace.formats.selection import checked_limit, selected, wanted_tokens
 from tokenspace.progress import watching
 from tokenspace.rows import float_type
+from tokenspace.shards import remote
 from tokenspace.subwords import SubwordTable
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from tokenspace.table import EmbeddingTable
 
-__all__ = ["FORMATS", "NAMED", "Format", "Mended", "convert", "format_of", "open", "save", "verify"]
+__all__ = ["FORMATS", "NAMED", "Format", "Mended", "convert", "format_of", "open", "save", "shard", "verify"]
 
 ERRORS = ("strict", "surrogateescape")
 
@@ -66,7 +68,8 @@ def open(  # noqa: A001, PLR0913 - tokenspace.open opens a table as open opens a
     x : str or path
         A name of `NAMED` such as ``"glove-6b-50d"`` (write ``./name`` for a file of that name), a file, a folder, ``"-"`` for standard
         input, or a file in a zip archive, ``"archive.zip/vectors.txt"``. Text and word2vec binary may be packed with gzip, bzip2, xz,
-        zstd or zip, or come through a pipe.
+        zstd or zip, or come through a pipe. An address that fsspec knows, ``"s3://bucket/folder"``, is that of a folder of shards, whose
+        files are fetched into the cache folder.
     format : str, optional
         A name of `FORMATS`. Left out, the format is told by the content; a file's name plays no part.
     dtype : numpy dtype or str, optional
@@ -139,6 +142,8 @@ def open(  # noqa: A001, PLR0913 - tokenspace.open opens a table as open opens a
         dtype=dtype, tokens=tokens, errors=errors, repair=repair, limit=limit, only_tokens=only_tokens, threads=threads, tensor=tensor
     )
     with _watched(progress), _told(x, asked, repair):
+        if remote.is_address(x):
+            return selected(sharded.open_address(os.fspath(x), asked), asked.limit, asked.only)
         if isinstance(x, str) and format is None and (table := open_named(x)) is not None:
             retyped = table if asked.dtype in {None, table.dtype} else _retyped(table, x, asked)
             return selected(retyped, asked.limit, asked.only)
@@ -262,6 +267,53 @@ def save(table: EmbeddingTable, path: str | os.PathLike[str], *, format: str | N
     _save(table, path, *recognition.writer(FORMATS, path, format))
 
 
+def shard(
+    table: EmbeddingTable,
+    folder: str | os.PathLike[str],
+    *,
+    rows: int | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> EmbeddingTable:
+    """Write a table as a folder of shards: native tables with some of its rows each, which `open` opens as one.
+
+    Parameters
+    ----------
+    table : EmbeddingTable
+    folder : str or path
+        Not there, empty, or a table of shards, which is replaced whole when the new one is complete.
+    rows : int, optional
+        Rows of a shard; the last may have fewer. Left out, as many as 256 MiB hold.
+    progress : callable, optional
+        Called as ``progress(what, done, total)``, in bytes.
+
+    Returns
+    -------
+    EmbeddingTable
+        The table that was written, mapped from its shards.
+
+    Raises
+    ------
+    ArgumentError
+        If `rows` is not positive, or the folder holds something else.
+    UnwritableError, NotFiniteError
+        As `save`.
+
+    Examples
+    --------
+    >>> import tempfile, tokenspace as ts
+    >>> table = ts.EmbeddingTable(["king", "queen", "apple"], [[2, 1], [2, 3], [-1, 0]])
+    >>> ts.formats.shard(table, tempfile.mkdtemp() + "/royal", rows=2)["apple"]
+    array([-1.,  0.], dtype=float32)
+    """
+    from tokenspace.formats import sharded  # noqa: PLC0415 - as in `convert`
+
+    with _watched(progress):
+        sharded.shard(table, Path(folder), rows)
+    if isinstance(table, SubwordTable):
+        warnings.warn(f"{folder} holds the {table.n:,} words; the n-grams, for unseen words, only the native format keeps", stacklevel=2)
+    return open(folder, format=SHARDS.name)
+
+
 def convert(
     source: str | os.PathLike[str],
     destination: str | os.PathLike[str],
@@ -370,10 +422,8 @@ def verify(path: str | os.PathLike[str]) -> None:
         In one of its kinds, at the first thing that is wrong.
     """
     known, head = _found(Path(path), None)
-    if known is NATIVE:
-        from tokenspace.formats import native_file  # noqa: PLC0415 - as in `convert`
-
-        native_file.verify(head.path)
+    if known in (NATIVE, SHARDS):  # they record digests of their own
+        importlib.import_module(known.module).verify(head.path)
     else:
         known.read(head, Reading()).verify()
 

@@ -55,19 +55,23 @@ def _read(head: Head, reading: Reading) -> EmbeddingTable:
     header = checked_header(head)
     with head.path.open("rb") as file:
         whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    arrays = {name: _array(whole, header, name) for name in ("embedding", *PARTS)}
-    offsets, data = arrays["vocab.offsets"], arrays["vocab.bytes"]
+    vocabulary, embedding = read_vocabulary(head.path, header, whole), _array(whole, header, "embedding")
+    matrix = rows.as_type(head.path, embedding, reading.dtype, lambda _row: {})
+    return subword_file.attached(EmbeddingTable.mapped(vocabulary, matrix, source=str(head.path)), head.path, embedding)
+
+
+def read_vocabulary(path: Path, header: Header, whole: mmap.mmap) -> Vocabulary:
+    """Return the vocabulary of a mapped file whose tensors' types and shapes have been checked."""
+    offsets, index, data = (_array(whole, header, name) for name in PARTS)
     if int(offsets[0]) != 0 or int(offsets[-1]) != len(data):
         problem = f"vocab.offsets must go from 0 to {len(data):,}, seen {int(offsets[0]):,} to {int(offsets[-1]):,}"
-        raise HeaderError(head.path, problem, offset=header.tensors["vocab.offsets"].offset)
+        raise HeaderError(path, problem, offset=header.tensors["vocab.offsets"].offset)
     known = header.metadata.get("hash") == HASH  # another hash, a later version's say: the index is built anew
     try:
-        vocabulary = Vocabulary.from_arrays(data, offsets, arrays["vocab.index"] if known else None)
+        return Vocabulary.from_arrays(data, offsets, index if known else None)
     except (ArgumentError, DuplicateTokenError) as error:
         kind = DuplicateRowError if isinstance(error, DuplicateTokenError) else HeaderError
-        raise kind(head.path, error.message, offset=header.tensors["vocab.offsets"].offset) from None
-    matrix = rows.as_type(head.path, arrays["embedding"], reading.dtype, lambda _row: {})
-    return subword_file.attached(EmbeddingTable.mapped(vocabulary, matrix, source=str(head.path)), head.path, arrays["embedding"])
+        raise kind(path, error.message, offset=header.tensors["vocab.offsets"].offset) from None
 
 
 def checked_header(head: Head) -> Header:
@@ -83,21 +87,30 @@ def checked_header(head: Head) -> Header:
     shape = tensors["embedding"].shape
     if tensors["embedding"].dtype not in TYPES or len(shape) != 2 or shape[1] < 1:  # noqa: PLR2004 - a matrix has two axes
         raise HeaderError(head.path, f"expected an embedding (n, d) in {', '.join(TYPES)}, seen {tensors['embedding']}", offset=8)
-    n, slots = shape[0], tensors["vocab.index"].count
-    shapes = {"vocab.offsets": (n + 1,), "vocab.index": (slots,), "vocab.bytes": (tensors["vocab.bytes"].count,)}
-    for name, (dtype, _) in PARTS.items():
-        if tensors[name].dtype != dtype or tensors[name].shape != shapes[name]:
-            seen = f"{tensors[name].dtype} {list(tensors[name].shape)}"
-            raise HeaderError(head.path, f"expected {name} as {dtype} {list(shapes[name])} for {n:,} rows, seen {seen}", offset=8)
-    for name in ("embedding", *PARTS):
-        if tensors[name].offset % ITEM_SIZES[tensors[name].dtype]:
-            raise HeaderError(head.path, f"expected {name} aligned to its elements, seen byte {tensors[name].offset:,}", offset=8)
-    if slots <= n or slots & (slots - 1):
-        raise HeaderError(head.path, f"expected a power of two above {n:,} slots in vocab.index, seen {slots:,}", offset=8)
+    n = shape[0]
+    check_vocabulary(head.path, header, n)
+    if tensors["embedding"].offset % ITEM_SIZES[tensors["embedding"].dtype]:
+        seen = f"{tensors['embedding'].offset:,}"
+        raise HeaderError(head.path, f"expected embedding aligned to its elements, seen byte {seen}", offset=8)
     if (metadata.get("rows"), metadata.get("dims")) != (str(n), str(shape[1])):
         seen = f"{metadata.get('rows')!r:.20} x {metadata.get('dims')!r:.20}"
         raise HeaderError(head.path, f"the metadata promises {seen}, the embedding is {n:,} x {shape[1]:,}", offset=8)
     return header
+
+
+def check_vocabulary(path: Path, header: Header, n: int) -> None:
+    """Hold the types, shapes and places of the vocabulary's tensors against the number of rows."""
+    tensors = header.tensors
+    slots = tensors["vocab.index"].count
+    shapes = {"vocab.offsets": (n + 1,), "vocab.index": (slots,), "vocab.bytes": (tensors["vocab.bytes"].count,)}
+    for name, (dtype, _) in PARTS.items():
+        if tensors[name].dtype != dtype or tensors[name].shape != shapes[name]:
+            seen = f"{tensors[name].dtype} {list(tensors[name].shape)}"
+            raise HeaderError(path, f"expected {name} as {dtype} {list(shapes[name])} for {n:,} rows, seen {seen}", offset=8)
+        if tensors[name].offset % ITEM_SIZES[dtype]:
+            raise HeaderError(path, f"expected {name} aligned to its elements, seen byte {tensors[name].offset:,}", offset=8)
+    if slots <= n or slots & (slots - 1):
+        raise HeaderError(path, f"expected a power of two above {n:,} slots in vocab.index, seen {slots:,}", offset=8)
 
 
 def _array(whole: mmap.mmap, header: Header, name: str) -> NDArray[Any]:
@@ -129,10 +142,12 @@ class Writer:
     ----------
     file : binary file
         Open for writing, at its beginning.
+    room : int, default 4096
+        The byte at which the rows begin, at least 4096.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
+    def __init__(self, file: IO[bytes], room: int = PAGE) -> None:
+        self.file, self.room = file, room
         self.n = self.d = 0
         self.digest = hashlib.sha256()
 
@@ -140,7 +155,7 @@ class Writer:
         """Hear of what will come; how many rows does not matter here."""
         del expected
         self.d, self.dtype = d, dtype
-        self.file.write(bytes(PAGE))
+        self.file.write(bytes(self.room))
 
     def reserve(self, m: int) -> None:
         """Rows are handed over, as a file is written in order."""
@@ -157,16 +172,7 @@ class Writer:
         code, size = NAMES[self.dtype.name], self.n * self.d * self.dtype.itemsize
         entries = {"embedding": _entry(code, (self.n, self.d), 0, size)}
         digests = {"sha256.embedding": self.digest.hexdigest()}
-        at = size
-        arrays: tuple[NDArray[Any], ...] = (vocabulary.offsets, vocabulary.index, vocabulary.data)
-        for name, array in zip(PARTS, arrays, strict=True):
-            if gap := -at % ALIGNMENT:
-                entries[f"padding.{len(entries)}"] = _entry("U8", (gap,), at, gap)
-                self.file.write(bytes(gap))
-                at += gap
-            entries[name] = _entry(PARTS[name][0], array.shape, at, array.nbytes)
-            digests[f"sha256.{name}"] = _write_array(self.file, array)
-            at += array.nbytes
+        digests |= write_vocabulary(self.file, vocabulary, entries, self.room, size)
         metadata = {
             "format": "tokenspace",
             "version": VERSION,
@@ -177,17 +183,34 @@ class Writer:
             "finite": "true",
         }
         self.file.seek(0)
-        self.file.write(_header_bytes({**metadata, **more, **digests}, entries))
+        self.file.write(header_bytes({**metadata, **more, **digests}, entries, self.room))
+
+
+def write_vocabulary(
+    file: IO[bytes], vocabulary: Vocabulary, entries: dict[str, dict[str, object]], room: int, at: int = 0
+) -> dict[str, str]:
+    """Write the three arrays of a vocabulary, `at` bytes of data being there; add their entries, and return their digests."""
+    digests = {}
+    arrays: tuple[NDArray[Any], ...] = (vocabulary.offsets, vocabulary.index, vocabulary.data)
+    for name, array in zip(PARTS, arrays, strict=True):
+        if gap := -(room + at) % ALIGNMENT:
+            entries[f"padding.{len(entries)}"] = _entry("U8", (gap,), at, gap)
+            file.write(bytes(gap))
+            at += gap
+        entries[name] = _entry(PARTS[name][0], array.shape, at, array.nbytes)
+        digests[f"sha256.{name}"] = _write_array(file, array)
+        at += array.nbytes
+    return digests
 
 
 def _entry(dtype: str, shape: tuple[int, ...], begin: int, size: int) -> dict[str, object]:
     return {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, begin + size]}
 
 
-def _header_bytes(metadata: dict[str, str], entries: dict[str, dict[str, object]]) -> bytes:
-    """Return the header, filled up to a page: two kilobytes at the most, as every entry has its bounds."""
+def header_bytes(metadata: dict[str, str], entries: dict[str, dict[str, object]], room: int = PAGE) -> bytes:
+    """Return the header, filled up to the rows: two kilobytes at the most, as every entry has its bounds."""
     text = json.dumps({"__metadata__": metadata, **entries}, separators=(",", ":")).encode()
-    text += b" " * (PAGE - 8 - len(text))
+    text += b" " * (room - 8 - len(text))
     return len(text).to_bytes(8, "little") + text
 
 

@@ -96,6 +96,7 @@ FORMATS: tuple[Format, ...] = (
         writes=True,
         pours=True,
     ),
+    Format("shards", "tokenspace's own, in several files: a folder of native ones", HERE + "sharded", folder=True, writes=True),
     Format(
         "lance",
         "Lance: a folder with a column of tokens, a column of lists",
@@ -119,3 +120,4 @@ FORMATS: tuple[Format, ...] = (
 """In the order in which they are asked whether a file or a folder is theirs: those with a magic number first."""
 
 NATIVE = FORMATS[0]
+SHARDS = next(known for known in FORMATS if known.name == "shards")
