@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 Part = TypeVar("Part")
+Common = TypeVar("Common")
 Result = TypeVar("Result")
 
 
@@ -85,6 +86,49 @@ def stream(function: Callable[[Part], Result], parts: Iterable[Part], *, threads
         finally:
             for future in waiting:
                 future.cancel()
+
+
+class Local:
+    """The engine of this process: threads.
+
+    Parameters
+    ----------
+    threads : int, optional
+        Default: as many as CPUs this process may use.
+    """
+
+    name = "local"
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = thread_count(threads)
+
+    def workers(self) -> int:
+        """Return how many parts are worked on at a time."""
+        return self.threads
+
+    def map(
+        self, function: Callable[[Part, Common], Result], parts: Iterable[Part], common: Common, *, job: Callable[[], str] | None = None
+    ) -> Iterator[tuple[int, Result]]:
+        """Yield the place and result of each part as it is done; as `tokenspace.engines.Engine` says."""
+        del job
+        with one_blas_thread(), ThreadPoolExecutor(self.threads) as pool:
+            waiting: dict[Future[Result], int] = {}
+            try:
+                for place, part in enumerate(parts):
+                    waiting[pool.submit(function, part, common)] = place
+                    if len(waiting) > self.threads:
+                        yield from _done(waiting)
+                while waiting:
+                    yield from _done(waiting)
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def _done(waiting: dict[Future[Result], int]) -> Iterator[tuple[int, Result]]:
+    """Yield what is done, at least one, and take it out."""
+    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+        yield waiting.pop(future), future.result()
 
 
 _controller: ThreadpoolController | None = None

@@ -143,6 +143,8 @@ def open(  # noqa: A001, PLR0913 - tokenspace.open opens a table as open opens a
     )
     with _watched(progress), _told(x, asked, repair):
         if remote.is_address(x):
+            from tokenspace.formats import sharded  # noqa: PLC0415 - few tables are
+
             return selected(sharded.open_address(os.fspath(x), asked), asked.limit, asked.only)
         if isinstance(x, str) and format is None and (table := open_named(x)) is not None:
             retyped = table if asked.dtype in {None, table.dtype} else _retyped(table, x, asked)

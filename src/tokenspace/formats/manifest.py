@@ -118,8 +118,9 @@ def parsed(path: Path | str, data: bytes, place: str, url: str = "") -> Manifest
 
 def _file(path: Path | str, what: str, entry: Any, more: dict[str, Any], kind: tuple[int, str], place: str, url: str) -> Shard:
     """Read the entry of one file."""
-    fields = {**entry, **more} if isinstance(entry, dict) else {}
-    name, bounds, offset, size, digest = (fields.get(key) for key in ("file", "rows", "offset", "bytes", "sha256"))
+    fields: dict[str, Any] = {**entry, **more} if isinstance(entry, dict) else {}
+    values: list[Any] = [fields.get(key) for key in ("file", "rows", "offset", "bytes", "sha256")]
+    name, bounds, offset, size, digest = values
     sound = (
         isinstance(name, str)
         and PLAIN.fullmatch(name)
@@ -133,7 +134,8 @@ def _file(path: Path | str, what: str, entry: Any, more: dict[str, Any], kind: t
     )
     if not sound:
         raise HeaderError(path, f"expected a plain file name, rows, offset, bytes and sha256 for {what}, seen {entry!r:.120}")
-    return Shard(f"{place}{name}", *bounds, *kind, offset, size, digest, f"{url}{name}" if url else "")  # type: ignore[misc, arg-type]
+    start, stop = bounds
+    return Shard(f"{place}{name}", start, stop, *kind, offset, size, digest, f"{url}{name}" if url else "")
 
 
 def _whole(value: object, least: int) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace import native
-from tokenspace.engines import local
+from tokenspace.engines import engine_of, local
 from tokenspace.errors import ArgumentError, ShapeError
 from tokenspace.measures import EXTREME, Measure, check_measure, is_extreme, listed_pairs, norms
 from tokenspace.native import CodedRows, Nearest
@@ -22,6 +22,7 @@ from tokenspace.rows import as_matrix, check_finite
 from tokenspace.search import every, product
 from tokenspace.search.alone import Alone
 from tokenspace.search.best import FINISH, NO_COSINE, Best, Keys, merged, scores
+from tokenspace.search.exclusions import checked_exclusions, left_out, rows_among
 from tokenspace.search.found import Certificate, Found
 from tokenspace.search.plan import PATHS, PathName, Plan, choose
 from tokenspace.search.ranges import Within, least_key, rows_within
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+    from tokenspace.engines import Engine
+    from tokenspace.search.spread import Spread
 
 SHARE = 12
 """Queries, a multiple of which each thread gets where there are many: so many the kernels take at once, on the widest level."""
@@ -52,6 +56,9 @@ class Exact:
         compiled kernels or because its numbers leave float32's range, is refused.
     codes : CodedRows, optional
         The rows' codes, made before by `code` of another search of the same matrix; saves coding them.
+    engine : "local", "ray" or tokenspace.engines.Engine, optional
+        Where the work runs, a shard at a time: in threads here, or on a Ray cluster. Ids and scores are the same. Left out, threads
+        go through the matrix as a whole. With an engine nothing is kept from one search to the next, so ask many queries at once.
 
     Raises
     ------
@@ -91,6 +98,7 @@ class Exact:
         "_most",
         "_path",
         "_single",
+        "_spread",
         "_usable",
         "matrix",
         "measure",
@@ -105,11 +113,18 @@ class Exact:
         threads: int | None = None,
         path: PathName | str = "auto",
         codes: tuple[CodedRows, NDArray[np.float64]] | None = None,
+        engine: str | Engine | None = None,
     ) -> None:
         check_measure(measure)
         self.matrix = as_matrix(matrix, "matrix")
         self.measure = measure
         self.threads = local.thread_count(threads)
+        self._spread: Spread | None = None
+        if engine is not None:
+            from tokenspace.search.spread import spread_of  # noqa: PLC0415 - it searches each part with what stands here
+
+            self._spread = spread_of(self.matrix, measure, engine_of(engine, threads=threads), path, codes)
+            return
         lengths = np.concatenate(self._run(lambda part: norms(self.matrix[slice(*part)])))
         if not np.isfinite(lengths).all():
             check_finite(self.matrix, "matrix")
@@ -157,7 +172,7 @@ class Exact:
         certificate : bool, default False
             Whether the answer comes with its `Certificate`.
         progress : callable, optional
-            Called with (queries done, q) after every 512 queries.
+            Called with (queries done, q) after every 512 queries; with an engine, with (shards done, shards) after each.
 
         Returns
         -------
@@ -183,7 +198,8 @@ class Exact:
         if k < 1:
             message = f"k must be at least 1; seen {k}"
             raise ArgumentError(message)
-        if among is None and progress is None and not certificate and (quick := self._quickly(queries, k, exclude)) is not None:
+        plain = self._spread is None and among is None and progress is None and not certificate
+        if plain and (quick := self._quickly(queries, k, exclude)) is not None:
             return quick
         q, single = self._checked(queries)
         n = len(self.matrix)
@@ -194,8 +210,12 @@ class Exact:
         if not wanted:  # there are no rows
             empty = Found(np.empty((len(q), 0), dtype=np.int64), np.empty((len(q), 0)))
             return Found(empty.ids[0], empty.scores[0]) if single else empty
-        scaled = self._extreme or (q.dtype == np.float64 and is_extreme(q))
-        found = self._by_definition(q, wanted) if scaled else self._by_blocks(q, wanted, progress)
+        if self._spread is not None:
+            found = self._spread.search(q, wanted, progress)
+        elif self._extreme or (q.dtype == np.float64 and is_extreme(q)):
+            found = self._by_definition(q, wanted)
+        else:
+            found = self._by_blocks(q, wanted, progress)
         ids, score = left_out(found.ids, found.scores, without, min(k, n))
         proof = found.certificate if certificate else None
         return Found(ids[0], score[0], proof) if single else Found(ids, score, proof)
@@ -233,10 +253,12 @@ class Exact:
         """
         q, _ = self._checked(queries)
         q = q.astype(np.float64)
-        if self._extreme or is_extreme(q):
+        if is_extreme(q) or (self._spread is None and self._extreme):
             message = "a range search needs numbers whose squares float64 can hold"
             raise ArgumentError(message, hint="scale the table and the queries by one factor")
         least_key(threshold, self.measure)
+        if self._spread is not None:
+            return self._spread.within(q, float(threshold))
         keys = Keys(self.matrix, self._lengths, q, self.measure)
         parts = self._run(lambda part: rows_within(self.matrix, keys, float(threshold), *part))
         query, row, key = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -255,7 +277,13 @@ class Exact:
         -------
         Plan
             ``print`` shows it.
+
+        Raises
+        ------
+        ArgumentError
+            If there is an engine.
         """
+        self._alone_only("explain")
         plan = self._planned(q, k)
         return replace(plan, seconds=dict(plan.seconds))
 
@@ -278,8 +306,9 @@ class Exact:
         Raises
         ------
         ArgumentError
-            If the matrix cannot be coded: its numbers leave float32's range, or no compiled kernel is there.
+            If the matrix cannot be coded: its numbers leave float32's range, or no compiled kernel is there; or if there is an engine.
         """
+        self._alone_only("code")
         if "bytes" not in self._usable:
             message = f"this matrix cannot be coded here; its searches go by {' or '.join(self._usable)}"
             raise ArgumentError(message)
@@ -289,6 +318,11 @@ class Exact:
                 largest = self._most + float(np.linalg.norm(middle))
                 self._codes = code(self.matrix, middle, largest, self._run), middle
             return self._codes
+
+    def _alone_only(self, name: str) -> None:
+        if self._spread is not None:
+            message = f"{name}() is for a search without an engine: each shard chooses its own path, where it is searched"
+            raise ArgumentError(message, hint="leave engine out")
 
     def _framed(self, middle: NDArray[np.float64] | None) -> Frame:
         """Return the rows as the screens see them from `middle`, which codes bring along; None for the point they have now, or any."""

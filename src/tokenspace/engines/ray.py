@@ -1,0 +1,137 @@
+"""Ray: the parts as tasks of Ray Core, on this machine's processes or on a cluster's.
+
+Core tasks and nothing else of Ray: a lost worker's task is run again by Ray itself, and so are those of a machine that leaves; a machine
+that joins gets tasks at once. What is lost with the driver is `kept`'s to hold.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tokenspace.engines.local import one_blas_thread, thread_count
+from tokenspace.errors import EngineError, MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Part = TypeVar("Part")
+Common = TypeVar("Common")
+Result = TypeVar("Result")
+
+AHEAD = 2
+"""Tasks handed to Ray for each CPU: one runs and one waits for it, with its part on the way. More would only fill the object store."""
+
+RETRIES = 3
+"""Times that a task is run again after its worker or machine was lost; Ray's own number."""
+
+
+class Ray:
+    """The engine of Ray's tasks.
+
+    Parameters
+    ----------
+    address : str, optional
+        Of a cluster, ``"auto"`` or ``"ray://HOST:10001"``. Left out, the cluster that this process has joined (`ray.init`), else one
+        that is started on this machine when the first work comes, and ends with the process.
+    cpus : int, optional
+        CPUs of a cluster that is started here; left out, those this process may use.
+    retries : int, default 3
+        How often a part is begun anew after its worker, or the machine it ran on, was lost.
+
+    Raises
+    ------
+    MissingExtraError
+        If Ray is not installed.
+
+    Notes
+    -----
+    Starting a cluster on this machine takes some seconds, once a process. Ray's reports of use are switched off before it starts. All
+    machines need tokenspace and see the shards under the same path, or can fetch them from an address.
+    """
+
+    name = "ray"
+
+    def __init__(self, address: str | None = None, *, cpus: int | None = None, retries: int = RETRIES) -> None:
+        _library()
+        self.address, self.cpus, self.retries = address, thread_count(cpus), retries
+
+    def _started(self) -> Any:
+        """Return Ray, joined to a cluster."""
+        ray = _library()
+        if not ray.is_initialized():
+            where: dict[str, Any] = {"address": self.address} if self.address else {"num_cpus": self.cpus, "include_dashboard": False}
+            try:
+                ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                message = f"no Ray cluster could be {'joined at ' + self.address if self.address else 'started here'}: {error!s:.300}"
+                raise EngineError(message, hint="is it running (ray status), and is its Ray of the same version?") from None
+        return ray
+
+    def workers(self) -> int:
+        """Return how many CPUs the cluster has now."""
+        return max(1, int(self._started().cluster_resources().get("CPU", 1)))
+
+    def map(
+        self, function: Callable[[Part, Common], Result], parts: Iterable[Part], common: Common, *, job: Callable[[], str] | None = None
+    ) -> Iterator[tuple[int, Result]]:
+        """Yield the place and result of each part as it is done; as `tokenspace.engines.Engine` says."""
+        del job
+        ray = self._started()
+        task = ray.remote(num_cpus=1, max_retries=self.retries, retry_exceptions=False)(_call)
+        shared, source, more = ray.put(common), enumerate(parts), True
+        waiting: dict[Any, tuple[int, str]] = {}
+        try:
+            while more or waiting:
+                room = AHEAD * self.workers() - len(waiting)
+                while more and room > 0:
+                    place, part = next(source, (-1, None))
+                    more = place >= 0
+                    if more:
+                        waiting[task.remote(function, part, shared)] = place, str(part)
+                        room -= 1
+                if waiting:
+                    yield from self._done(ray, waiting)
+        finally:
+            for reference in waiting:
+                with contextlib.suppress(Exception):  # the cluster may be gone
+                    ray.cancel(reference)
+
+    def _done(self, ray: Any, waiting: dict[Any, tuple[int, str]]) -> Iterator[tuple[int, Any]]:
+        """Yield what is done, at least one, and take it out; each result leaves the object store as it is taken."""
+        for reference in ray.wait(list(waiting), num_returns=1)[0]:
+            place, part = waiting.pop(reference)
+            try:
+                result = ray.get(reference)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+            except ray.exceptions.RayError as error:
+                message = f"part {place:,} ({part:.120}) was lost {self.retries + 1} times: {error!s:.300}"
+                raise EngineError(message, hint="does a part fit into a worker's memory? `ray status` shows the machines") from None
+            yield place, result
+
+
+def _call(function: Callable[[Any, Any], Any], part: Any, common: Any) -> Any:
+    """Run one part in a worker."""
+    with one_blas_thread():
+        return function(part, common)
+
+
+def _library() -> Any:
+    """Import Ray, its reports of use switched off.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else Ray warns of a change to come that does not concern us
+    try:
+        import ray  # noqa: PLC0415 - an optional package, of 240 MB
+    except ImportError as error:
+        message = f"the engine ray needs the package ray, which does not load ({error})"
+        raise MissingExtraError(message, hint='pip install "tokenspace[ray]"') from error
+    return ray

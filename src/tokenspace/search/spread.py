@@ -1,0 +1,237 @@
+"""Exact search in parts: each part's own best rows, found wherever an engine runs, and put together to those of the whole.
+
+The whole's ids and scores come out bit for bit. A part sends the keys by which rows are ordered (squared distances, say, whose roots
+could tie where they do not), each key depends on its query and row alone, and ties go to the lower id in the parts as in the whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from tokenspace.errors import ArgumentError
+from tokenspace.measures import Measure, is_extreme, norms
+from tokenspace.search.best import NO_COSINE, Best, Keys, merged, scores
+from tokenspace.search.exact import Exact
+from tokenspace.search.found import Certificate, Found
+from tokenspace.search.plan import PATHS
+from tokenspace.search.ranges import Within, rows_within
+from tokenspace.shards import Shard, shards_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from tokenspace.engines import Engine
+    from tokenspace.search.plan import PathName
+
+    Arrays = dict[str, NDArray[Any]]
+    Part = tuple[Shard | NDArray[Any], int]
+
+PIECE = 64 << 20
+"""Bytes of a matrix in memory that go to a worker at a time."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What every part is asked.
+
+    Attributes
+    ----------
+    queries : array of shape (q, d), float64
+    k : int
+    measure : str
+    path : str
+        As `Exact` takes it.
+    scaled : bool
+        Whether pairs are measured one by one in scaled float64, as some part's numbers leave the range of squares.
+    threshold : float
+        For `within`.
+    """
+
+    queries: NDArray[np.float64]
+    k: int
+    measure: Measure
+    path: str
+    scaled: bool = False
+    threshold: float = 0.0
+
+
+def parts_of(matrix: NDArray[Any], workers: int) -> list[Part]:
+    """Return a matrix as parts, each with the id of its first row: its shards, or ranges of rows where it is in memory."""
+    shards = shards_of(matrix)
+    if shards is not None:
+        return [(shard, shard.start - shards[0].start) for shard in shards]
+    n, width = len(matrix), max(1, matrix.shape[1] * matrix.itemsize)
+    count = max(1, min(n, max(workers, -(-n * width // PIECE))))
+    return [(matrix[a:b], a) for a, b in pairwise(n * i // count for i in range(count + 1))]
+
+
+def rows_of(source: Shard | NDArray[Any]) -> NDArray[Any]:
+    """Return the rows of a part: those of a shard mapped, once its file has been held against its digest."""
+    return source.matrix() if isinstance(source, Shard) else source
+
+
+def best_rows(part: Part, asked: Asked) -> Arrays:
+    """Return a part's k best rows of each query, with their keys: what a worker does for a search, wherever it runs.
+
+    Parameters
+    ----------
+    part : (Shard or array of shape (m, d), int)
+        The rows, and the id of the first one.
+    asked : Asked
+
+    Returns
+    -------
+    dict of str to array
+        ids and keys, of shape (q, min(k, m)); finished, bound and error of the `Certificate`, of shape (q,); path; and whether this part
+        needed to be measured in scaled float64.
+    """
+    source, first = part
+    rows = rows_of(source)
+    search = Exact(rows, asked.measure, threads=1, path=asked.path)
+    k = min(asked.k, len(rows))
+    own = search._extreme  # noqa: SLF001 - the two are one package's
+    if own or asked.scaled:
+        found = search._by_definition(asked.queries, k)  # noqa: SLF001
+        keys = np.where(np.isnan(found.scores), NO_COSINE, found.scores if asked.measure != "euclidean" else -found.scores)
+    else:
+        found = search.search(asked.queries, k, certificate=True)
+        query = np.repeat(np.arange(len(asked.queries)), k)
+        lengths = np.zeros(len(rows))
+        touched = np.unique(found.ids)
+        lengths[touched] = norms(rows, touched)
+        keys = Keys(rows, lengths if asked.measure == "cosine" else None, asked.queries, asked.measure).of(query, found.ids.ravel())
+        keys = keys.reshape(found.ids.shape)
+    proof = cast("Certificate", found.certificate)
+    about = {"finished": proof.finished, "bound": proof.bound, "error": proof.error, "path": np.array(proof.path)}
+    return {"ids": found.ids + first, "keys": keys, **about, "scaled": np.array(own or asked.scaled)}
+
+
+def near_rows(part: Part, asked: Asked) -> Arrays:
+    """Return all of a part's rows within a threshold, as (query, id, key) in three arrays of shape (m,).
+
+    Raises
+    ------
+    ArgumentError
+        If its numbers are too large or too small to be squared.
+    """
+    source, first = part
+    rows = rows_of(source)
+    search = Exact(rows, asked.measure, threads=1)
+    if search._extreme:  # noqa: SLF001 - the two are one package's
+        message = "a range search needs numbers whose squares float64 can hold"
+        raise ArgumentError(message, hint="scale the table and the queries by one factor")
+    keys = Keys(rows, search._lengths, asked.queries, asked.measure)  # noqa: SLF001
+    query, row, key = rows_within(rows, keys, asked.threshold, 0, len(rows))
+    return {"query": query, "ids": row + first, "keys": key}
+
+
+class Spread:
+    """The parts of a matrix and the engine that goes through them; what `Exact` hands a search to where it has an engine.
+
+    Parameters
+    ----------
+    matrix : array of shape (n, d), any float type
+    measure : str
+    engine : Engine
+    path : str
+        As `Exact` takes it, for every part.
+    """
+
+    def __init__(self, matrix: NDArray[Any], measure: Measure, engine: Engine, path: str) -> None:
+        self.matrix, self.measure, self.engine, self.path = matrix, measure, engine, path
+
+    def search(self, queries: NDArray[np.float64], k: int, progress: Callable[[int, int], object] | None = None) -> Found:
+        """Return the k best rows of each query; `progress` hears of parts done, and of how many there are."""
+        asked = Asked(queries, k, self.measure, self.path, is_extreme(queries))
+        parts = parts_of(self.matrix, self.engine.workers())
+        whole = self._merged(parts, asked, progress)
+        if whole.scaled.any() and not whole.scaled.all():  # keys of different kinds: those of the others are made anew
+            asked = Asked(queries, k, self.measure, self.path, scaled=True)
+            whole = self._merged(parts, asked, progress)
+        ids, keys = whole.best.ids, whole.best.keys
+        score = scores(keys, self.measure)
+        if whole.scaled.any() and self.measure == "euclidean":
+            score = -keys
+        last = score[:, -1]
+        error = whole.error if self.measure == "inner_product" else np.full(len(queries), (self.matrix.shape[1] + 8) * 2.0**-53)
+        error = error * np.nan_to_num(last) if self.measure == "euclidean" else error
+        path = cast("PathName", "+".join(sorted(whole.paths)))
+        return Found(ids, score, Certificate(path, len(self.matrix), whole.finished, last, whole.bound, error))
+
+    def within(self, queries: NDArray[np.float64], threshold: float) -> Within:
+        """Return all rows within a threshold of each query."""
+        asked = Asked(queries, 0, self.measure, self.path, threshold=threshold)
+        found = [result for _, result in self._mapped(near_rows, parts_of(self.matrix, self.engine.workers()), asked)]
+        query, row, key = (np.concatenate([part[name] for part in found]) for name in ("query", "ids", "keys"))
+        order = np.lexsort((row, -key, query))
+        offsets = np.searchsorted(query[order], np.arange(len(queries) + 1))
+        return Within(offsets, row[order], scores(key[order], self.measure))
+
+    def _mapped(self, function: Callable[[Part, Asked], Arrays], parts: list[Part], asked: Asked) -> Iterator[tuple[int, Arrays]]:
+        return self.engine.map(function, parts, asked, job=lambda: _digest(function.__name__, parts, asked))
+
+    def _merged(self, parts: list[Part], asked: Asked, progress: Callable[[int, int], object] | None) -> _Whole:
+        """Put results together as they come, so that only one of them waits."""
+        whole = _Whole(asked, np.zeros(len(parts), dtype=bool))
+        for done, (place, result) in enumerate(self._mapped(best_rows, parts, asked), start=1):
+            whole.take(place, result)
+            if progress is not None:
+                progress(done, len(parts))
+        return whole
+
+
+def spread_of(matrix: NDArray[Any], measure: Measure, engine: Engine, path: str, codes: object) -> Spread:
+    """Return what goes through the parts of a matrix for `Exact`.
+
+    Raises
+    ------
+    ArgumentError
+        If there are codes, or the path is unknown.
+    """
+    if codes is not None or path not in {"auto", *PATHS}:
+        message = f"with an engine, path must be auto or one of {', '.join(PATHS)}, and codes are made where they are used; seen {path!r}"
+        raise ArgumentError(message)
+    return Spread(matrix, measure, engine, path)
+
+
+class _Whole:
+    """What the parts so far come to."""
+
+    def __init__(self, asked: Asked, scaled: NDArray[np.bool_]) -> None:
+        self.asked, self.scaled = asked, scaled
+        q = len(asked.queries)
+        self.best: Best = Best(q, 0)
+        self.finished, self.error = np.zeros(q, dtype=np.int64), np.zeros(q)
+        self.bound = np.full(q, np.nan)
+        self.paths: set[str] = set()
+
+    def take(self, place: int, result: Arrays) -> None:
+        """Add one part's rows."""
+        part = Best(len(result["ids"]), 0)
+        part.ids, part.keys = result["ids"], result["keys"]
+        self.best = merged([self.best, part], self.asked.k)
+        self.scaled[place] = bool(result["scaled"])
+        self.finished = self.finished + result["finished"]
+        self.error = np.maximum(self.error, result["error"])
+        better = np.fmin if self.asked.measure == "euclidean" else np.fmax
+        self.bound = better(self.bound, result["bound"])
+        self.paths.add(str(result["path"]))
+
+
+def _digest(name: str, parts: list[Part], asked: Asked) -> str:
+    """Return what a job is known by: all that its results depend on, the numbers of shards through their digests."""
+    told = hashlib.sha256(f"{name} {asked.k} {asked.measure} {asked.path} {asked.scaled} {asked.threshold!r}".encode())
+    told.update(f" {asked.queries.shape} ".encode() + np.ascontiguousarray(asked.queries).tobytes())
+    for source, first in parts:
+        if isinstance(source, Shard):
+            told.update(f"{first} {source.sha256} {source.offset} {source.rows}".encode())
+        else:
+            told.update(f"{first} {source.dtype.name} {source.shape}".encode() + np.ascontiguousarray(source).tobytes())
+    return told.hexdigest()[:32]
