@@ -15,7 +15,7 @@ BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PARTS   := pyproject.toml constraints.txt build_native.py $(wildcard src/tokenspace/native/*.[ch])
 
-.PHONY: tour test lint native docs wheels bench test-stores fuzz asan clean
+.PHONY: tour test lint native docs wheels bench test-stores test-ray fuzz asan clean
 
 tour: $(VENV)/tour.stamp        ## GloVe's 400,000 words: look up, measure, find neighbours, add a word, draw
 	$(BIN)/tokenspace tour
@@ -25,6 +25,9 @@ test: $(VENV)/test$(if $(TORCH),,-light).stamp ## every test; `make test ARGS='-
 
 test-stores: $(VENV)/stores.stamp ## the stores that convert fills, themselves: PostgreSQL with pgvector, LanceDB, Qdrant (400 MB)
 	$(BIN)/python -m pytest --numprocesses=0 tests/reference/test_stores.py $(ARGS)
+
+test-ray: $(VENV)/ray.stamp     ## work on a Ray cluster of two machines, which are processes here: lost workers, machines, drivers (260 MB)
+	timeout 600 $(BIN)/python -m pytest --numprocesses=0 tests/engines docs/guides/run-on-ray.md $(ARGS)
 
 lint: $(VENV)/lint.stamp        ## style, format, types
 	$(BIN)/ruff check .
@@ -79,6 +82,10 @@ $(VENV)/fuzz.stamp: $(PARTS) | $(BIN)/python
 
 $(VENV)/stores.stamp: $(PARTS) | $(BIN)/python
 	$(INSTALL) --editable '.[test,test-stores]'
+	@touch $@
+
+$(VENV)/ray.stamp: $(PARTS) | $(BIN)/python
+	$(INSTALL) --editable '.[test,test-ray]'
 	@touch $@
 
 $(VENV)/lint.stamp: $(PARTS) | $(BIN)/python

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tokenspace.errors import TokenError
 
 if TYPE_CHECKING:
@@ -48,3 +50,31 @@ def split(expression: str, vocabulary: Vocabulary) -> tuple[list[str], list[floa
         message = f"the expression {expression!r} lacks a token beside a sign"
         raise TokenError(message, hint='write it as in "king - man + woman"')
     return [token if token in vocabulary else token.strip() for token in tokens], signs
+
+
+def longest_pieces(token: str, vocabulary: Vocabulary) -> list[int]:
+    """Return the rows of a token's words or, for a word without a row, of its longest pieces from the left.
+
+    Parameters
+    ----------
+    token : str
+    vocabulary : Vocabulary
+
+    Returns
+    -------
+    list of int
+        Empty where no part has a row.
+    """
+    rows: list[int] = []
+    for word in token.split():
+        start = 0
+        while start < len(word):
+            pieces = [word[start:end] for end in range(len(word), start, -1)]
+            found = vocabulary.find(pieces)
+            known = np.flatnonzero(found >= 0)
+            if known.size:
+                rows.append(int(found[known[0]]))
+                start += len(pieces[known[0]])
+            else:
+                start += 1
+    return rows

@@ -9,12 +9,12 @@ import numpy as np
 from tokenspace import extension, onehot
 from tokenspace.display import Displayed
 from tokenspace.errors import ArgumentError, ShapeError, ZeroVectorError
-from tokenspace.expressions import split
+from tokenspace.expressions import longest_pieces, split
 from tokenspace.immutable import Immutable
 from tokenspace.measures import norms
 from tokenspace.neighbours import Neighbours
 from tokenspace.rows import as_float_array, as_matrix, check_finite, checked_rows, unshared, wide_type
-from tokenspace.search import Exact
+from tokenspace.search import Exact, neighbour_graph
 from tokenspace.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tokenspace.extension import Donor, Proof
     from tokenspace.measures import Measure
+    from tokenspace.search import Found
 
 
 class EmbeddingTable(Displayed, Immutable):
@@ -351,6 +352,16 @@ class EmbeddingTable(Displayed, Immutable):
             return Neighbours(found.ids[0], tokens[0], found.scores[0], measure)
         return Neighbours(found.ids, tokens, found.scores, measure)
 
+    def neighbour_graph(self, k: int = 10, measure: Measure = "cosine", **how: Any) -> Found:
+        """Return the k nearest other rows of every row; ``out``, ``engine`` and more as `tokenspace.search.neighbour_graph` takes.
+
+        Returns
+        -------
+        Found
+            `ids` and `scores` of shape (n, min(k, n - 1)).
+        """
+        return neighbour_graph(self.matrix, k, measure, **how)
+
     def _queries(self, query: Any) -> tuple[NDArray[Any], list[NDArray[np.int64]] | None, bool]:
         """Return vectors (q, d), the row ids each query is made of (None for plain vectors), and whether it was one query."""
         if isinstance(query, str):
@@ -481,19 +492,7 @@ class EmbeddingTable(Displayed, Immutable):
         sequence of int
             Row ids; empty where no part has a row.
         """
-        rows: list[int] = []
-        for word in token.split():
-            start = 0
-            while start < len(word):
-                pieces = [word[start:end] for end in range(len(word), start, -1)]
-                found = self.vocabulary.find(pieces)
-                known = np.flatnonzero(found >= 0)
-                if known.size:
-                    rows.append(int(found[known[0]]))
-                    start += len(pieces[known[0]])
-                else:
-                    start += 1
-        return rows
+        return longest_pieces(token, self.vocabulary)
 
 
 def _unpickled(vocabulary: Vocabulary, matrix: NDArray[Any], source: str) -> EmbeddingTable:

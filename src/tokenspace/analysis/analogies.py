@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from tokenspace.engines import local
+from tokenspace.engines import Local, engine_of
 from tokenspace.errors import ArgumentError
 from tokenspace.measures import norms
 from tokenspace.search import Exact
+from tokenspace.search.spread import digest_of, parts_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from tokenspace.engines import Engine
+    from tokenspace.search.spread import Part
 
 Method = Literal["3CosAdd", "3CosMul"]
 
@@ -38,6 +43,7 @@ def solve(
     method: Method = "3CosAdd",
     *,
     threads: int | None = None,
+    engine: str | Engine | None = None,
 ) -> NDArray[np.int64]:
     """Return the row that answers each question.
 
@@ -53,6 +59,8 @@ def solve(
         The row x with the largest cos(x, b) - cos(x, a) + cos(x, c), or with the largest cos(x, b) cos(x, c) / (cos(x, a) + 1e-6) where
         each cosine is brought to 0..1 as (1 + cos) / 2.
     threads : int, optional
+    engine : "local", "ray" or tokenspace.engines.Engine, optional
+        Where the rows are gone through, a shard at a time, as `tokenspace.search.Exact` takes it.
 
     Returns
     -------
@@ -85,29 +93,51 @@ def solve(
     place = place.reshape(questions.shape)
     if method == "3CosAdd":
         targets = unit[place[:, 1]] - unit[place[:, 0]] + unit[place[:, 2]]
-        return Exact(matrix, "cosine", threads=threads).search(targets, 1, exclude=exclude).ids[:, 0]
-    return _largest_products(matrix, unit, place, exclude, threads=local.thread_count(threads))
+        return Exact(matrix, "cosine", threads=threads, engine=engine).search(targets, 1, exclude=exclude).ids[:, 0]
+    return _largest_products(matrix, unit, place, exclude, Local(threads) if engine is None else engine_of(engine, threads=threads))
+
+
+@dataclass(frozen=True)
+class Products:
+    """What every part of the rows is asked by 3CosMul.
+
+    Attributes
+    ----------
+    unit : array of shape (w, d), float64
+        The words' rows, brought to length 1.
+    place : array of shape (q, 3), int64
+        Which of them each question's a, b and c are.
+    of, without : arrays of shape (m,), int64
+        Which (question, row) pairs are left out, in order of the row: each block of rows has its own stretch.
+    """
+
+    unit: NDArray[np.float64]
+    place: NDArray[np.int64]
+    of: NDArray[np.int64]
+    without: NDArray[np.int64]
+
+
+def near_products(part: Part, asked: Products) -> dict[str, NDArray[Any]]:
+    """Return the (question, row, score) of all rows of a part that come near the best of it: what a worker does, wherever it runs."""
+    source, first = part
+    rows = rows_of(source)
+    own = slice(*np.searchsorted(asked.without, (first, first + len(rows))))
+    left_out = asked.of[own], asked.without[own] - first
+    question, row, score = _near_best(rows, norms(rows), asked.unit, asked.place, left_out, (0, len(rows)))
+    return {"question": question, "row": row + first, "score": score}
 
 
 def _largest_products(
-    matrix: NDArray[Any],
-    unit: NDArray[np.float64],
-    place: NDArray[np.int64],
-    exclude: Sequence[NDArray[np.int64]],
-    *,
-    threads: int,
+    matrix: NDArray[Any], unit: NDArray[np.float64], place: NDArray[np.int64], exclude: Sequence[NDArray[np.int64]], engine: Engine
 ) -> NDArray[np.int64]:
     """Return each question's best row by 3CosMul; `place` says which of the unit vectors its a, b and c are."""
-    lengths = norms(matrix)
-    # Which (question, row) pairs are left out, in order of the row: each block of rows has its own stretch.
     of, without = np.repeat(np.arange(len(place)), [len(rows) for rows in exclude]), np.concatenate([*exclude, np.empty(0, dtype=np.int64)])
     order = np.argsort(without, kind="stable")
-    of, without = of[order], without[order]
-    blocks = local.ranges(-(-len(matrix) // ROWS), threads)
-    parts = [(a * ROWS, min(b * ROWS, len(matrix))) for a, b in blocks]
-    found = local.run(lambda part: _near_best(matrix, lengths, unit, place, (of, without), part), parts, threads=threads)
-    question, row, score = (np.concatenate(column) for column in zip(*found, strict=True))
-    # What came near the best of its thread is judged again, in float64.
+    asked = Products(unit, place, of[order], without[order])
+    parts = parts_of(matrix, engine.workers())
+    found = [result for _, result in engine.map(near_products, parts, asked, job=lambda: digest_of("near_products", parts, asked))]
+    question, row, score = (np.concatenate([part[name] for part in found]) for name in ("question", "row", "score"))
+    # What came near the best of its part is judged again, in float64.
     best = np.full(len(place), -np.inf)
     np.maximum.at(best, question, score)
     near = score >= best[question] * (1 - SLACK)
@@ -115,7 +145,7 @@ def _largest_products(
     best_row, best_score = np.full(len(place), -1), np.full(len(place), -np.inf)
     for start in range(0, len(row), ROWS):
         at, these = question[start : start + ROWS], row[start : start + ROWS]
-        x = matrix[these].astype(np.float64) / np.maximum(lengths[these, None], np.finfo(np.float64).tiny)
+        x = matrix[these].astype(np.float64) / np.maximum(norms(matrix, these)[:, None], np.finfo(np.float64).tiny)
         a, b, c = ((1 + np.einsum("ij,ij->i", x, unit[place[at, k]])) / 2 for k in range(3))
         for one, value, candidate in zip(at.tolist(), (b * c / (a + EPSILON)).tolist(), these.tolist(), strict=True):
             if value > best_score[one] or (value == best_score[one] and candidate < best_row[one]):

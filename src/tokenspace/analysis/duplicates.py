@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tokenspace.analysis.joining import joined
-from tokenspace.engines import local
+from tokenspace.engines import Local, engine_of, local
 from tokenspace.errors import ArgumentError
 from tokenspace.measures import EXTREME, listed_pairs, norms
 from tokenspace.rows import as_matrix, check_finite
+from tokenspace.search.spread import digest_of, parts_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import ArrayLike, NDArray
+
+    from tokenspace.engines import Engine
+    from tokenspace.search.spread import Part
 
 Closeness = Literal["euclidean", "cosine"]
 
@@ -76,7 +80,13 @@ class Duplicates:
 
 
 def duplicates(
-    matrix: ArrayLike, tolerance: float = 0.01, *, measure: Closeness = "euclidean", limit: int = 100_000, threads: int | None = None
+    matrix: ArrayLike,
+    tolerance: float = 0.01,
+    *,
+    measure: Closeness = "euclidean",
+    limit: int = 100_000,
+    threads: int | None = None,
+    engine: str | Engine | None = None,
 ) -> Duplicates:
     """List equal rows, and every pair of rows closer than a tolerance.
 
@@ -93,6 +103,9 @@ def duplicates(
         Pairs kept, the closest; all are counted.
     threads : int, optional
         For hashing and projecting. Default: as many as CPUs this process may use. The answer is the same for any number.
+    engine : "local", "ray" or tokenspace.engines.Engine, optional
+        Where rows are hashed and projected, a shard at a time, as `tokenspace.search.Exact` takes it. They are joined here, with the
+        same answer.
 
     Returns
     -------
@@ -132,14 +145,14 @@ def duplicates(
     if limit < 1:
         message = f"limit must be at least 1; seen {limit}"
         raise ArgumentError(message)
-    count = local.thread_count(threads)
-    lengths = norms(rows)
+    workers = Local(threads) if engine is None else engine_of(engine, threads=threads)
+    hashes, lengths = _hashed(rows, workers)
     _check_lengths(rows, lengths)
-    groups, single = _equal(rows, count)
+    groups, single = _equal(rows, hashes)
     single = single[lengths[single] > 0]  # zero is near nothing: the distance to it is all of the other's length
     if tolerance == 0 or len(single) < 2:  # noqa: PLR2004 - a pair is two
         return Duplicates(groups, np.empty((0, 2), np.int64), np.empty(0), 0, measure, tolerance)
-    points = _projected(rows, single, lengths, count)
+    points = _projected(rows, single, lengths, workers)
     reach = math.sqrt(2 * tolerance)  # |a-b|^2 = 2 - 2<a,b> for rows of length 1
     if measure == "euclidean":
         # With r the shorter length by the longer, |u-v|^2 by the longer's square is (1-r)^2 + r|a-b|^2, at least r^2 (log(r)^2 + |a-b|^2);
@@ -165,14 +178,42 @@ def _check_lengths(rows: NDArray[Any], lengths: NDArray[np.float64]) -> None:
             raise ArgumentError(message, hint="scale the table by a power of two")
 
 
-def _equal(rows: NDArray[Any], threads: int) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
-    """Return the groups of equal rows, and the first row of each group with all rows that stand alone."""
+@dataclass(frozen=True)
+class Hashing:
+    """What every part of the rows is hashed with.
+
+    Attributes
+    ----------
+    factors : array of shape (w,), uint64
+        One a 32-bit word of a row.
+    """
+
+    factors: NDArray[np.uint64]
+
+
+def hashed_rows(part: Part, asked: Hashing) -> dict[str, NDArray[Any]]:
+    """Return hash and length of each row of a part: what a worker does, wherever it runs."""
+    rows = rows_of(part[0])
+    step = max(1, BLOCK // rows.shape[1])
+    hashes = [_words(rows[at : at + step]) @ asked.factors for at in range(0, max(len(rows), 1), step)]
+    return {"hashes": np.concatenate(hashes), "lengths": norms(rows)}
+
+
+def _hashed(rows: NDArray[Any], engine: Engine) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+    """Return hash and length of every row."""
     n, d = rows.shape
-    words = -(-d * rows.itemsize // 4)
-    factors = np.random.default_rng(0).integers(0, 2**64, words, dtype=np.uint64)
-    step = max(1, BLOCK // d)
-    starts = range(0, max(n, 1), step)
-    hashes = np.concatenate(local.run(lambda at: _words(rows[at : at + step]) @ factors, starts, threads=threads))
+    asked = Hashing(np.random.default_rng(0).integers(0, 2**64, -(-d * rows.itemsize // 4), dtype=np.uint64))
+    hashes, lengths = np.empty(n, dtype=np.uint64), np.empty(n)
+    parts = parts_of(rows, engine.workers())
+    for place, found in engine.map(hashed_rows, parts, asked, job=lambda: digest_of("hashed_rows", parts, asked)):
+        own = slice(parts[place][1], parts[place][1] + len(found["hashes"]))
+        hashes[own], lengths[own] = found["hashes"], found["lengths"]
+    return hashes, lengths
+
+
+def _equal(rows: NDArray[Any], hashes: NDArray[np.uint64]) -> tuple[list[NDArray[np.int64]], NDArray[np.int64]]:
+    """Return the groups of equal rows, and the first row of each group with all rows that stand alone."""
+    n = len(rows)
     order = np.argsort(hashes, kind="stable")
     borders = np.flatnonzero(np.diff(hashes[order])) + 1
     groups = []
@@ -201,24 +242,59 @@ def _words(block: NDArray[Any]) -> NDArray[np.uint64]:
     return integers.view(np.uint32).astype(np.uint64)
 
 
-def _projected(rows: NDArray[Any], ids: NDArray[np.int64], lengths: NDArray[np.float64], threads: int) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class Projecting:
+    """What every part of the rows is projected with.
+
+    Attributes
+    ----------
+    directions : array of shape (d, k), float64
+        Orthonormal columns.
+    away : array of shape (k,), float64
+        The middle of the points, which is taken from each.
+    wanted : array of shape (n,), bool
+        The rows that count.
+    """
+
+    directions: NDArray[np.float64]
+    away: NDArray[np.float64]
+    wanted: NDArray[np.bool_]
+
+
+def projected_rows(part: Part, asked: Projecting) -> dict[str, NDArray[Any]]:
+    """Return the rows of a part that count, brought to length 1 and projected: what a worker does, wherever it runs."""
+    source, first = part
+    rows = rows_of(source)
+    ids = np.flatnonzero(asked.wanted[first : first + len(rows)])
+    points = np.empty((len(ids), len(asked.away)))
+    step = max(1, BLOCK // rows.shape[1])
+    for start in range(0, len(ids), step):
+        some = ids[start : start + step]
+        points[start : start + step] = rows[some].astype(np.float64) / norms(rows, some)[:, None] @ asked.directions - asked.away
+    return {"points": points}
+
+
+def _projected(rows: NDArray[Any], ids: NDArray[np.int64], lengths: NDArray[np.float64], engine: Engine) -> NDArray[np.float64]:
     """Return rows brought to length 1 and projected on orthonormal directions in which a sample of them varies most, (m, k)."""
     random = np.random.default_rng(0)
     k = min(DIRECTIONS, rows.shape[1])
-
-    def unit(some: NDArray[np.int64]) -> NDArray[np.float64]:
-        return rows[some].astype(np.float64) / lengths[some, None]
-
     with local.one_blas_thread():
-        sample = unit(np.sort(random.choice(ids, min(SAMPLE, len(ids)), replace=False)))
+        some = np.sort(random.choice(ids, min(SAMPLE, len(ids)), replace=False))
+        sample = rows[some].astype(np.float64) / lengths[some, None]
         middle = sample.mean(axis=0)
         sample -= middle
         start = sample.T @ random.standard_normal((len(sample), k))
         directions = np.linalg.qr(sample.T @ (sample @ start))[0]
-        away = middle @ directions
-    step = max(1, BLOCK // rows.shape[1])
-    parts = [ids[start : start + step] for start in range(0, len(ids), step)]
-    return np.concatenate(local.run(lambda some: unit(some) @ directions - away, parts, threads=threads))
+        wanted = np.zeros(len(rows), dtype=np.bool_)
+        wanted[ids] = True
+        asked = Projecting(directions, middle @ directions, wanted)
+    before = np.concatenate([[0], np.cumsum(wanted)])
+    points = np.empty((len(ids), k))
+    parts = parts_of(rows, engine.workers())
+    for place, found in engine.map(projected_rows, parts, asked, job=lambda: digest_of("projected_rows", parts, asked)):
+        begin = before[parts[place][1]]
+        points[begin : begin + len(found["points"])] = found["points"]
+    return points
 
 
 def _measured(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tokenspace.engines import Engine
     from tokenspace.table import EmbeddingTable
 
 RESTRICT = 300_000
@@ -142,7 +143,7 @@ class Evaluation:
         return "\n".join(map(str, (*self.pairs, *self.analogies)))
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - each says how
     table: EmbeddingTable,
     pairs: Sequence[JudgedPairs | str | os.PathLike[str]] | None = None,
     *,
@@ -152,6 +153,7 @@ def evaluate(
     fold_case: bool = True,
     confidence: float = 0.95,
     threads: int | None = None,
+    engine: str | Engine | None = None,
 ) -> Evaluation:
     """Hold a table against people's judgements of pairs, and let it answer analogy questions.
 
@@ -171,6 +173,8 @@ def evaluate(
         Of the intervals.
     threads : int, optional
         Default: as many as CPUs this process may use. The scores are the same for any number.
+    engine : "local", "ray" or tokenspace.engines.Engine, optional
+        Where analogies are answered, a shard at a time, as `tokenspace.search.Exact` takes it. The scores are the same.
 
     Returns
     -------
@@ -206,7 +210,7 @@ def evaluate(
     known: dict[str, Any] = {"restrict": restrict, "fold_case": fold_case, "confidence": confidence}
     return Evaluation(
         tuple(evaluate_pairs(table, item, **known) for item in judged),
-        tuple(evaluate_analogies(table, item, method, threads=threads, **known) for item in asked for method in methods),
+        tuple(evaluate_analogies(table, item, method, threads=threads, engine=engine, **known) for item in asked for method in methods),
     )
 
 
@@ -258,6 +262,7 @@ def evaluate_analogies(
     fold_case: bool = True,
     confidence: float = 0.95,
     threads: int | None = None,
+    engine: str | Engine | None = None,
 ) -> AnalogyScore:
     """Let a table answer analogy questions; parameters as `evaluate`.
 
@@ -286,7 +291,7 @@ def evaluate_analogies(
         for question, use in zip(questions, usable, strict=True)
         if use
     ]
-    answers = solve(table.matrix[: rows.n], ids[usable, :3], own, method, threads=threads)
+    answers = solve(table.matrix[: rows.n], ids[usable, :3], own, method, threads=threads, engine=engine)
     expected = [set(rows.all(question[3])) for question, use in zip(questions, usable, strict=True) if use]
     right: NDArray[np.bool_] = np.zeros(len(questions), dtype=np.bool_)
     right[usable] = [int(answer) in good for answer, good in zip(answers, expected, strict=True)]

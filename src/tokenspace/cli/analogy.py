@@ -20,6 +20,7 @@ tokenspace analogy france paris japan -m cosine -k 1
 @click.argument("b", metavar="B", shell_complete=completion.tokens)
 @click.argument("c", metavar="C", shell_complete=completion.tokens)
 @arguments.search_options
+@arguments.engine_options
 @arguments.table_option
 @output.json_option
 def command(a: str, b: str, c: str, **options: Any) -> None:

@@ -103,6 +103,26 @@ def search_options(command: Function) -> Function:
     return command
 
 
+def engine_options(command: Function) -> Function:
+    """Add the options that say where the work runs; `engine` makes an engine of them."""
+    for option in (
+        click.option("--keep", type=click.Path(file_okay=False), metavar="DIR", help="Keep what shards came to: a run begun anew goes on."),
+        click.option("--address", metavar="A", help="Of a Ray cluster, for --engine ray.  [default: one started here]"),
+        click.option("--engine", type=click.Choice(("local", "ray")), help="Go shard by shard, here or on a Ray cluster (extra [ray])."),
+    ):
+        command = option(command)
+    return command
+
+
+def engine(engine: str | None, address: str | None, keep: str | None, threads: int | None = None) -> Any:
+    """Return the engine that the options ask for; None where they ask for none."""
+    if engine is None and address is None and keep is None:
+        return None
+    from tokenspace.engines import engine_of  # noqa: PLC0415 - --help does not need it
+
+    return engine_of(engine or "local", address=address, threads=threads, keep=keep)
+
+
 def words(arguments: tuple[str, ...]) -> Iterator[str]:
     """Yield the arguments; ``-`` stands for the lines of standard input."""
     for argument in arguments:

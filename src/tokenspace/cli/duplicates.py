@@ -10,6 +10,7 @@ from tokenspace.cli import output
 
 if TYPE_CHECKING:
     from tokenspace.analysis.duplicates import Duplicates
+    from tokenspace.engines import Engine
     from tokenspace.table import EmbeddingTable
 
 SHOWN = 20
@@ -19,11 +20,11 @@ WORDS = 8
 """Tokens of a group shown on a terminal."""
 
 
-def write(table: EmbeddingTable, tolerance: float, *, as_json: bool) -> None:
+def write(table: EmbeddingTable, tolerance: float, *, as_json: bool, engine: Engine | None = None) -> None:
     """Look for duplicates and print them."""
     from tokenspace.analysis.duplicates import duplicates  # noqa: PLC0415 - brings NumPy, which --help does not need
 
-    found = duplicates(table.matrix, tolerance)
+    found = duplicates(table.matrix, tolerance, engine=engine)
     if as_json:
         output.write_json(document(table, found))
     elif output.on_terminal():

@@ -43,6 +43,7 @@ tokenspace evaluate second.txt --against first.txt
 @click.option("--against", metavar="OTHER", help="Compare with another table instead: neighbours in common, and Procrustes.")
 @click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, metavar="K", help="Neighbours compared by --against.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use.  [default: the CPUs at hand]")
+@arguments.engine_options
 @arguments.table_option
 @output.json_option
 def command(name: str | None, table: str, *, against: str | None, k: int, as_json: bool, **options: Any) -> None:
@@ -66,6 +67,7 @@ def command(name: str | None, table: str, *, against: str | None, k: int, as_jso
         restrict=options["restrict"] or None,
         fold_case=not options["match_case"],
         threads=options["threads"],
+        engine=arguments.engine(options["engine"], options["address"], options["keep"], options["threads"]),
     )
     if as_json:
         output.write_json({"table": name, **_document(done)})

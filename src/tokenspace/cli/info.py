@@ -26,16 +26,28 @@ SHARE = click.FloatRange(min=0, max=1, max_open=True)
 @click.option(
     "--tolerance", type=SHARE, default=0.01, show_default=True, metavar="X", help="Nearly equal: no farther apart than X of their length."
 )
+@arguments.engine_options
 @arguments.table_option
 @output.json_option
-def command(name: str | None, table: str, *, verify: bool, same: bool, tolerance: float, as_json: bool) -> None:
+def command(  # noqa: PLR0913 - the options of the command line
+    name: str | None,
+    table: str,
+    *,
+    verify: bool,
+    same: bool,
+    tolerance: float,
+    engine: str | None,
+    address: str | None,
+    keep: str | None,
+    as_json: bool,
+) -> None:
     """Describe a table: size, type, norms, first tokens."""
     name = name or table
     opened = arguments.open_table(name)
     if verify:
         _verify(opened)
     if same:
-        duplicates.write(opened, tolerance, as_json=as_json)
+        duplicates.write(opened, tolerance, engine=arguments.engine(engine, address, keep), as_json=as_json)
         return
     document = {"table": name, **describe(opened)} | ({"verified": True} if verify else {})
     if as_json:

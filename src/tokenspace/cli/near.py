@@ -18,6 +18,7 @@ tokenspace near - < words.txt > neighbours.tsv
 @click.command("near", epilog=EXAMPLES)
 @click.argument("tokens", metavar="TOKEN...", nargs=-1, required=True, shell_complete=completion.tokens)
 @arguments.search_options
+@arguments.engine_options
 @click.option("--explain", is_flag=True, help="Say on standard error which path each search takes, and what each would cost.")
 @arguments.table_option
 @output.json_option
@@ -36,6 +37,8 @@ def answer(queries: Any, *, table: str, as_json: bool, measure: str, **options: 
     from tokenspace.measures import MEASURES  # noqa: PLC0415
 
     wanted = MEASURES if measure == "all" else (measure,)
-    ranked = len(wanted) > 1 and (as_json or output.on_terminal())
+    engine, address, keep = (options.pop(name) for name in ("engine", "address", "keep"))
+    options["engine"] = arguments.engine(engine, address, keep, options["threads"])
+    ranked = len(wanted) > 1 and (as_json or output.on_terminal()) and options["engine"] is None  # ranks need all keys, not the best
     found = neighbours.find(arguments.open_table(table), queries, measures=wanted, ranked=ranked, **options)  # type: ignore[arg-type]
     neighbours.write(found, table=table, as_json=as_json)

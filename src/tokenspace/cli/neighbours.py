@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.table import Table
 
+    from tokenspace.engines import Engine
     from tokenspace.table import EmbeddingTable
 
 TOGETHER = 64
@@ -65,7 +66,7 @@ class Answer:
         return {len(self.lists): "●", 1: "○"}.get(self.lists_with(token), " ") if len(self.lists) > 1 else " "
 
 
-def find(
+def find(  # noqa: PLR0913 - the options of the command line
     table: EmbeddingTable,
     queries: Iterable[str],
     *,
@@ -75,6 +76,7 @@ def find(
     threads: int | None = None,
     ranked: bool = False,
     explain: bool = False,
+    engine: Engine | None = None,
 ) -> Iterator[Answer]:
     """Yield the answer to each query.
 
@@ -95,6 +97,8 @@ def find(
         Whether each neighbour's place under all three measures is wanted: one more pass over the table a query.
     explain : bool
         Whether a note says which path each search takes.
+    engine : Engine, optional
+        Where the rows are searched, as `tokenspace.search.Exact` takes it.
 
     Raises
     ------
@@ -103,8 +107,8 @@ def find(
     ZeroVectorError
         If a query is zero and the cosine is the only measure; beside others its list is empty, and a note says so.
     """
-    codes = codes_of(table)
-    searches = {measure: search.Exact(table.matrix, measure, threads=threads, codes=codes) for measure in measures}
+    codes = codes_of(table) if engine is None else None
+    searches = {measure: search.Exact(table.matrix, measure, threads=threads, codes=codes, engine=engine) for measure in measures}
     lengths = norms(table.matrix) if ranked else None
     waiting, told = iter(queries), set[tuple[str, str, str]]()
     while texts := list(islice(waiting, TOGETHER)):

@@ -95,7 +95,7 @@ class Kept:
 def _read(path: Path) -> Arrays | None:
     """Return what a file holds; None for one that is damaged, whose part is then done again."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as data, np.load(data, allow_pickle=False) as file:
             return dict(file)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None

@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from tokenspace.engines import Engine
     from tokenspace.measures import Measure
 
 STEP = 1024
 """Rows searched between two notes of what is done."""
+
+TOGETHER = 1 << 21
+"""Numbers of the rows that an engine's workers search for at a time, 16 MB as float64: each worker then prepares its shard once for 32,768
+rows of d = 64."""
 
 
 def neighbour_graph(
@@ -31,6 +36,7 @@ def neighbour_graph(
     *,
     out: str | os.PathLike[str] | None = None,
     threads: int | None = None,
+    engine: str | Engine | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> Found:
     """Return the k nearest other rows of every row of a matrix.
@@ -45,8 +51,11 @@ def neighbour_graph(
         unfinished graph of this matrix, k and measure, the search goes on from there. Left out, the result is in memory.
     threads : int, optional
         Default: as many as CPUs this process may use.
+    engine : "local", "ray" or tokenspace.engines.Engine, optional
+        Where the rows are searched, a shard at a time, as `Exact` takes it.
     progress : callable, optional
-        Called with (rows done, n) after every 1,024 rows. An exception of its own, or Ctrl-C, stops the search; what was done stays.
+        Called with (rows done, n) after every 1,024 rows, with an engine after every shard. An exception of its own, or
+        Ctrl-C, stops the search; what was done stays.
 
     Returns
     -------
@@ -69,7 +78,7 @@ def neighbour_graph(
     >>> neighbour_graph(np.float32([[0, 1], [0, 3], [2, 0]]), k=1, measure="euclidean").ids.ravel()
     array([1, 0, 0])
     """
-    search = Exact(matrix, measure, threads=threads)
+    search = Exact(matrix, measure, threads=threads, engine=engine)
     n = len(search.matrix)
     if k < 1:
         message = f"k must be at least 1; seen {k}"
@@ -77,10 +86,12 @@ def neighbour_graph(
     width = min(k, max(n - 1, 0))
     job = {"rows": n, "d": search.matrix.shape[1], "k": width, "measure": measure, "first": _print_of(search.matrix)}
     ids, scores, done = _opened(None if out is None else Path(out), job, (n, width))
-    for start in range(done, n, STEP):
-        stop = min(start + STEP, n)
+    step = STEP if engine is None else max(STEP, TOGETHER // search.matrix.shape[1])
+    for start in range(done, n, step):
+        stop = min(start + step, n)
         if width:
-            found = search.search(search.matrix[start:stop], width, exclude=[[row] for row in range(start, stop)])
+            own = [[row] for row in range(start, stop)]
+            found = search.search(search.matrix[start:stop], width, exclude=own, progress=_share(progress, start, stop, n, engine))
             ids[start:stop], scores[start:stop] = found.ids, found.scores
         if out is not None:
             for array in (ids, scores):
@@ -89,6 +100,15 @@ def neighbour_graph(
         if progress is not None:
             progress(stop, n)
     return Found(ids, scores)
+
+
+def _share(
+    progress: Callable[[int, int], object] | None, start: int, stop: int, n: int, engine: object
+) -> Callable[[int, int], object] | None:
+    """Return what turns shards done for rows start..stop into rows done; nothing without an engine, where the steps are small."""
+    if progress is None or engine is None:
+        return None
+    return lambda done, parts: progress(start + (stop - start) * done // (parts + 1), n)
 
 
 def _print_of(matrix: np.ndarray[Any, Any]) -> str:

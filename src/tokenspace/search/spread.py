@@ -7,7 +7,7 @@ could tie where they do not), each key depends on its query and row alone, and t
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -175,7 +175,7 @@ class Spread:
         return Within(offsets, row[order], scores(key[order], self.measure))
 
     def _mapped(self, function: Callable[[Part, Asked], Arrays], parts: list[Part], asked: Asked) -> Iterator[tuple[int, Arrays]]:
-        return self.engine.map(function, parts, asked, job=lambda: _digest(function.__name__, parts, asked))
+        return self.engine.map(function, parts, asked, job=lambda: digest_of(function.__name__, parts, asked))
 
     def _merged(self, parts: list[Part], asked: Asked, progress: Callable[[int, int], object] | None) -> _Whole:
         """Put results together as they come, so that only one of them waits."""
@@ -225,13 +225,17 @@ class _Whole:
         self.paths.add(str(result["path"]))
 
 
-def _digest(name: str, parts: list[Part], asked: Asked) -> str:
+def digest_of(name: str, parts: list[Part], asked: Any) -> str:
     """Return what a job is known by: all that its results depend on, the numbers of shards through their digests."""
-    told = hashlib.sha256(f"{name} {asked.k} {asked.measure} {asked.path} {asked.scaled} {asked.threshold!r}".encode())
-    told.update(f" {asked.queries.shape} ".encode() + np.ascontiguousarray(asked.queries).tobytes())
+    told = hashlib.sha256(name.encode())
+    for field in fields(asked):
+        value = getattr(asked, field.name)
+        told.update(f" {field.name} ".encode())
+        told.update(_bytes_of(value) if isinstance(value, np.ndarray) else repr(value).encode())
     for source, first in parts:
-        if isinstance(source, Shard):
-            told.update(f"{first} {source.sha256} {source.offset} {source.rows}".encode())
-        else:
-            told.update(f"{first} {source.dtype.name} {source.shape}".encode() + np.ascontiguousarray(source).tobytes())
+        told.update(f" {first} {source.sha256} {source.offset} {source.rows}".encode() if isinstance(source, Shard) else _bytes_of(source))
     return told.hexdigest()[:32]
+
+
+def _bytes_of(array: NDArray[Any]) -> bytes:
+    return f"{array.dtype.name} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()

@@ -1,0 +1,206 @@
+"""Ray's tasks, with real processes: the same answers, and what comes of lost workers, machines, shards and drivers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ray = pytest.importorskip("ray")
+
+import work  # noqa: E402
+
+import tokenspace as ts  # noqa: E402
+from tokenspace import errors  # noqa: E402
+from tokenspace.analysis.duplicates import duplicates  # noqa: E402
+from tokenspace.engines.kept import Kept  # noqa: E402
+from tokenspace.engines.ray import Ray  # noqa: E402
+from tokenspace.search import Exact  # noqa: E402
+from tokenspace.search.spread import Asked, parts_of  # noqa: E402
+
+pytestmark = [
+    pytest.mark.reference,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+MEASURES = ("euclidean", "inner_product", "cosine")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Start two machines of one CPU each, which are processes here, and join them."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    memory = {"object_store_memory": 100 << 20, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **memory}, shutdown_at_exit=False)
+    made.add_node(num_cpus=1, object_store_memory=100 << 20)
+    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def engine(cluster):
+    return Ray()
+
+
+def same(found, expected):
+    assert np.array_equal(found.ids, expected.ids)
+    assert np.nan_to_num(found.scores).tobytes() == np.nan_to_num(expected.scores).tobytes()
+
+
+def test_no_use_is_reported(monkeypatch):
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "1")
+    Ray()
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_answers_are_those_of_one_machine(sharded, engine, measure):
+    table, _ = sharded
+    queries = np.concatenate([table.matrix[[5, 100, 3000]], np.random.default_rng(1).standard_normal((30, 24))])
+    whole, heard = Exact(np.array(table.matrix), measure), []
+    found = Exact(table.matrix, measure, engine=engine).search(queries, 12, progress=lambda *told: heard.append(told))
+    same(found, whole.search(queries, 12))
+    assert heard == [(done, 8) for done in range(1, 9)]
+    same(Exact(np.array(table.matrix), measure, engine=engine).search(queries, 12), whole.search(queries, 12))
+    near, expected = (one.within(queries[1:5], 0.5) for one in (Exact(table.matrix, measure, engine=engine), whole))
+    assert np.array_equal(near.ids, expected.ids)
+    assert near.scores.tobytes() == expected.scores.tobytes()
+
+
+def test_graph_and_duplicates_are_those_of_one_machine(sharded, engine):
+    table, _ = sharded
+    same(table.neighbour_graph(3, "euclidean", engine=engine), table.neighbour_graph(3, "euclidean"))
+    found, whole = duplicates(table.matrix, 0.3, engine=engine), duplicates(np.array(table.matrix), 0.3)
+    assert [ids.tolist() for ids in found.equal] == [ids.tolist() for ids in whole.equal]
+    assert np.array_equal(found.near, whole.near)
+
+
+def test_results_do_not_pile_up(engine, tmp_path):
+    seen = 0
+    for _ in engine.map(work.large, range(24), str(tmp_path)):
+        seen += 1
+        assert len(list(tmp_path.iterdir())) <= seen + 2 * engine.workers()
+    assert seen == 24
+
+
+def test_an_error_of_a_worker_comes_out_as_it_is(engine):
+    with pytest.raises(errors.ZeroVectorError, match="part 0 of x has no cosine") as caught:
+        list(engine.map(work.refuses, [0], "x"))
+    assert caught.value.hint == "use another measure"
+
+
+def test_a_killed_worker_costs_its_shard_and_changes_nothing(sharded, engine, tmp_path):
+    table, _ = sharded
+    parts = parts_of(table.matrix, 2)
+    asked = Asked(table.matrix[:10].astype(np.float64), 5, "cosine", "auto")
+    found = dict(engine.map(work.dies_once, parts, (asked, str(tmp_path), parts[4][1])))
+    assert (tmp_path / "died").exists()
+    assert sorted(found) == list(range(8))
+    begun = [name.name.split("-")[0] for name in tmp_path.iterdir() if "-" in name.name]
+    assert sorted(map(int, begun)) == sorted([first for _, first in parts] + [parts[4][1]])  # each once, the lost one twice
+    for place, part in enumerate(parts):
+        expected = work.best_rows(part, asked)
+        assert all(np.array_equal(found[place][name], expected[name], equal_nan=name == "bound") for name in expected)
+
+
+def test_a_part_that_kills_every_worker_is_named(cluster):
+    with pytest.raises(errors.EngineError, match=r"part 2 \(2\) was lost 2 times"):
+        list(Ray(retries=1).map(work.dies_always, range(4), 2))
+
+
+def test_damaged_and_missing_shards_are_named(sharded, engine, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(sharded[1], folder)
+    table, path = ts.open(folder), folder / "00006.tokenspace"
+    data = bytearray(path.read_bytes())
+    data[20_000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(errors.ChecksumError, match=r"00006.tokenspace.*rows 3,000 to 3,499 has the SHA-256"):
+        Exact(table.matrix, engine=engine).search(table.matrix[0])
+    path.unlink()
+    with pytest.raises(errors.ShardNotFoundError, match=r"rows 3,000 to 3,499 is not there"):
+        Exact(table.matrix, engine=engine).search(table.matrix[0])
+
+
+def test_a_machine_leaves_and_another_joins(cluster, engine, tmp_path):
+    node, joined = cluster.add_node(num_cpus=1, object_store_memory=80 << 20), None
+    cluster.wait_for_nodes()
+    assert engine.workers() == 3
+    done = {}
+    for place, result in engine.map(work.slow, range(24), (str(tmp_path), 0.3)):
+        done[place] = int(result["value"])
+        if len(done) == 6:
+            cluster.remove_node(node, allow_graceful=False)
+            joined = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+    assert done == {place: place for place in range(24)}
+    worked = {name.name.rpartition("-")[2] for name in tmp_path.iterdir()}
+    begun = [int(name.name.split("-")[0]) for name in tmp_path.iterdir()]
+    assert sorted(set(begun)) == list(range(24))
+    assert len(begun) <= 24 + 6  # finished parts are not done again but for those that were on their way from the machine
+    assert len(worked) >= 3
+    cluster.remove_node(joined)
+
+
+DRIVER = """
+import os, signal, sys, numpy as np, tokenspace as ts
+from tokenspace.engines import engine_of
+from tokenspace.search import Exact
+folder, keep, out, stop = sys.argv[1:]
+table = ts.open(folder)
+def told(done, parts):
+    if done == int(stop):
+        os.kill(os.getpid(), signal.SIGKILL)
+engine = engine_of("ray", address="auto", keep=keep)
+found = Exact(table.matrix, "euclidean", engine=engine).search(table.matrix[:50], 9, progress=told)
+np.savez(out, ids=found.ids, scores=found.scores)
+"""
+
+
+def test_a_driver_that_is_killed_goes_on_where_it_was(cluster, sharded, tmp_path):
+    table, folder = sharded
+    how = {"env": {**os.environ, "RAY_ADDRESS": cluster.address}, "capture_output": True, "timeout": 120}
+    command = [sys.executable, "-c", DRIVER, str(folder), str(tmp_path / "keep"), str(tmp_path / "out.npz")]
+    died = subprocess.run([*command, "4"], check=False, **how)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "keep").iterdir()}
+    assert len(kept) == 4
+    time.sleep(0.01)
+    engine = Kept(Counted(), tmp_path / "keep")
+    found = Exact(table.matrix, "euclidean", engine=engine).search(table.matrix[:50], 9)  # the same job, by another driver
+    assert engine.engine.parts == 4
+    same(found, Exact(table.matrix, "euclidean").search(table.matrix[:50], 9))
+    assert not list((tmp_path / "keep").iterdir())
+
+
+class Counted(Ray):
+    """Ray, and how many parts it was handed."""
+
+    parts = 0
+
+    def map(self, function, parts, common, *, job=None):
+        for result in super().map(function, parts, common, job=job):
+            self.parts += 1
+            yield result
+
+
+def test_the_command_line_takes_an_engine(cluster, sharded, capfd):
+    from tokenspace.cli import main
+
+    out = []
+    for extra in ((), ("--engine", "ray", "--address", cluster.address)):
+        with pytest.raises(SystemExit) as ended:
+            main(["near", "t7", "t3000", "-t", str(sharded[1]), "-m", "cosine", "-k", "4", *extra])
+        assert ended.value.code == 0
+        out.append(capfd.readouterr().out)
+    assert out[0] == out[1] != ""
