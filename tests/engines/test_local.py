@@ -96,6 +96,17 @@ def test_finished_parts_are_not_done_again(sharded, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("measure", ["euclidean", "inner_product", "cosine"])
+def test_a_large_shard_is_gone_through_piece_by_piece(sharded, measure, monkeypatch):
+    table, _ = sharded
+    whole = Exact(np.array(table.matrix), measure)
+    monkeypatch.setattr("tokenspace.search.spread.MAPPED", 130 * 24 * 4)
+    queries = table.matrix[[5, 100, 3000, 17]]
+    found, expected = Exact(table.matrix, measure, engine="local").search(queries, 300), whole.search(queries, 300)
+    assert np.array_equal(found.ids, expected.ids)
+    assert np.nan_to_num(found.scores).tobytes() == np.nan_to_num(expected.scores).tobytes()
+
+
 def test_kept_parts_of_another_search_are_not_taken(sharded, tmp_path):
     table, _ = sharded
     with pytest.raises(KeyboardInterrupt):

@@ -7,7 +7,7 @@ could tie where they do not), each key depends on its query and row alone, and t
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 PIECE = 64 << 20
 """Bytes of a matrix in memory that go to a worker at a time."""
+
+
+MAPPED = 128 << 20
+"""Bytes of a shard that a worker goes through at a time. A search keeps 86 bytes a row of d = 64 (codes, lengths) beside the row's own 256; so a
+worker needs less than its shard where that is large."""
 
 
 @dataclass(frozen=True)
@@ -83,21 +88,33 @@ def best_rows(part: Part, asked: Asked) -> Arrays:
     Parameters
     ----------
     part : (Shard or array of shape (m, d), int)
-        The rows, and the id of the first one.
+        The rows, and the id of the first one. A large shard is gone through piece by piece, each mapped only meanwhile.
     asked : Asked
 
     Returns
     -------
     dict of str to array
-        ids and keys, of shape (q, min(k, m)); finished, bound and error of the `Certificate`, of shape (q,); path; and whether this part
+        ids and keys, of shape (q, min(k, m)); finished, bound and error of the `Certificate`, of shape (q,); paths; and whether this part
         needed to be measured in scaled float64.
     """
     source, first = part
-    rows = rows_of(source)
+    step = max(1, MAPPED // source.width) if isinstance(source, Shard) else len(source)
+    n = source.rows if isinstance(source, Shard) else len(source)
+    found = Parts(asked, -(-n // step))
+    for number, start in enumerate(range(0, n, step)):
+        piece = source.cut(source.start + start, source.start + start + step) if isinstance(source, Shard) else source
+        found.take(number, _best_of(rows_of(piece), first + start, asked))
+    if found.mixed():
+        return best_rows(part, replace(asked, scaled=True))
+    return found.result()
+
+
+def _best_of(rows: NDArray[Any], first: int, asked: Asked) -> Arrays:
+    """Return the k best rows of a matrix whose first row has the id `first`."""
     search = Exact(rows, asked.measure, threads=1, path=asked.path)
     k = min(asked.k, len(rows))
-    own = search._extreme  # noqa: SLF001 - the two are one package's
-    if own or asked.scaled:
+    scaled = search._extreme or asked.scaled  # noqa: SLF001 - the two are one package's
+    if scaled:
         found = search._by_definition(asked.queries, k)  # noqa: SLF001
         keys = np.where(np.isnan(found.scores), NO_COSINE, found.scores if asked.measure != "euclidean" else -found.scores)
     else:
@@ -109,8 +126,48 @@ def best_rows(part: Part, asked: Asked) -> Arrays:
         keys = Keys(rows, lengths if asked.measure == "cosine" else None, asked.queries, asked.measure).of(query, found.ids.ravel())
         keys = keys.reshape(found.ids.shape)
     proof = cast("Certificate", found.certificate)
-    about = {"finished": proof.finished, "bound": proof.bound, "error": proof.error, "path": np.array(proof.path)}
-    return {"ids": found.ids + first, "keys": keys, **about, "scaled": np.array(own or asked.scaled)}
+    about = {"finished": proof.finished, "bound": proof.bound, "error": proof.error, "paths": np.array([proof.path])}
+    return {"ids": found.ids + first, "keys": keys, **about, "scaled": np.array(scaled)}
+
+
+class Parts:
+    """What the parts so far come to: the best of their rows.
+
+    Parameters
+    ----------
+    asked : Asked
+    count : int
+        Parts there will be.
+    """
+
+    def __init__(self, asked: Asked, count: int) -> None:
+        self.asked, self.scaled = asked, np.zeros(count, dtype=np.bool_)
+        q = len(asked.queries)
+        self.best: Best = Best(q, 0)
+        self.finished, self.error = np.zeros(q, dtype=np.int64), np.zeros(q)
+        self.bound = np.full(q, np.nan)
+        self.paths: set[str] = set()
+
+    def take(self, place: int, result: Arrays) -> None:
+        """Add one part's rows."""
+        part = Best(len(result["ids"]), 0)
+        part.ids, part.keys = result["ids"], result["keys"]
+        self.best = merged([self.best, part], self.asked.k)
+        self.scaled[place] = bool(result["scaled"])
+        self.finished = self.finished + result["finished"]
+        self.error = np.maximum(self.error, result["error"])
+        better = np.fmin if self.asked.measure == "euclidean" else np.fmax
+        self.bound = better(self.bound, result["bound"])
+        self.paths |= set(result["paths"].tolist())
+
+    def mixed(self) -> bool:
+        """Return whether some parts had to be measured in scaled float64 and others not, so that their keys cannot be compared."""
+        return bool(self.scaled.any() and not self.scaled.all())
+
+    def result(self) -> Arrays:
+        """Return them as one part's result."""
+        about = {"finished": self.finished, "bound": self.bound, "error": self.error, "paths": np.array(sorted(self.paths))}
+        return {"ids": self.best.ids, "keys": self.best.keys, **about, "scaled": np.array(self.scaled.any())}
 
 
 def near_rows(part: Part, asked: Asked) -> Arrays:
@@ -152,18 +209,16 @@ class Spread:
         asked = Asked(queries, k, self.measure, self.path, is_extreme(queries))
         parts = parts_of(self.matrix, self.engine.workers())
         whole = self._merged(parts, asked, progress)
-        if whole.scaled.any() and not whole.scaled.all():  # keys of different kinds: those of the others are made anew
-            asked = Asked(queries, k, self.measure, self.path, scaled=True)
-            whole = self._merged(parts, asked, progress)
-        ids, keys = whole.best.ids, whole.best.keys
-        score = scores(keys, self.measure)
-        if whole.scaled.any() and self.measure == "euclidean":
-            score = -keys
-        last = score[:, -1]
-        error = whole.error if self.measure == "inner_product" else np.full(len(queries), (self.matrix.shape[1] + 8) * 2.0**-53)
-        error = error * np.nan_to_num(last) if self.measure == "euclidean" else error
-        path = cast("PathName", "+".join(sorted(whole.paths)))
-        return Found(ids, score, Certificate(path, len(self.matrix), whole.finished, last, whole.bound, error))
+        if whole.mixed():  # keys of different kinds: those of the others are made anew
+            whole = self._merged(parts, replace(asked, scaled=True), progress)
+        found = whole.result()
+        score = scores(found["keys"], self.measure) if not found["scaled"] or self.measure != "euclidean" else -found["keys"]
+        last, error = score[:, -1], found["error"]
+        if self.measure != "inner_product":
+            error = np.full(len(queries), (self.matrix.shape[1] + 8) * 2.0**-53)
+            error = error * np.nan_to_num(last) if self.measure == "euclidean" else error
+        path = cast("PathName", "+".join(found["paths"].tolist()))
+        return Found(found["ids"], score, Certificate(path, len(self.matrix), found["finished"], last, found["bound"], error))
 
     def within(self, queries: NDArray[np.float64], threshold: float) -> Within:
         """Return all rows within a threshold of each query."""
@@ -177,9 +232,9 @@ class Spread:
     def _mapped(self, function: Callable[[Part, Asked], Arrays], parts: list[Part], asked: Asked) -> Iterator[tuple[int, Arrays]]:
         return self.engine.map(function, parts, asked, job=lambda: digest_of(function.__name__, parts, asked))
 
-    def _merged(self, parts: list[Part], asked: Asked, progress: Callable[[int, int], object] | None) -> _Whole:
+    def _merged(self, parts: list[Part], asked: Asked, progress: Callable[[int, int], object] | None) -> Parts:
         """Put results together as they come, so that only one of them waits."""
-        whole = _Whole(asked, np.zeros(len(parts), dtype=bool))
+        whole = Parts(asked, len(parts))
         for done, (place, result) in enumerate(self._mapped(best_rows, parts, asked), start=1):
             whole.take(place, result)
             if progress is not None:
@@ -199,30 +254,6 @@ def spread_of(matrix: NDArray[Any], measure: Measure, engine: Engine, path: str,
         message = f"with an engine, path must be auto or one of {', '.join(PATHS)}, and codes are made where they are used; seen {path!r}"
         raise ArgumentError(message)
     return Spread(matrix, measure, engine, path)
-
-
-class _Whole:
-    """What the parts so far come to."""
-
-    def __init__(self, asked: Asked, scaled: NDArray[np.bool_]) -> None:
-        self.asked, self.scaled = asked, scaled
-        q = len(asked.queries)
-        self.best: Best = Best(q, 0)
-        self.finished, self.error = np.zeros(q, dtype=np.int64), np.zeros(q)
-        self.bound = np.full(q, np.nan)
-        self.paths: set[str] = set()
-
-    def take(self, place: int, result: Arrays) -> None:
-        """Add one part's rows."""
-        part = Best(len(result["ids"]), 0)
-        part.ids, part.keys = result["ids"], result["keys"]
-        self.best = merged([self.best, part], self.asked.k)
-        self.scaled[place] = bool(result["scaled"])
-        self.finished = self.finished + result["finished"]
-        self.error = np.maximum(self.error, result["error"])
-        better = np.fmin if self.asked.measure == "euclidean" else np.fmax
-        self.bound = better(self.bound, result["bound"])
-        self.paths.add(str(result["path"]))
 
 
 def digest_of(name: str, parts: list[Part], asked: Any) -> str:
