@@ -204,3 +204,17 @@ def test_the_command_line_takes_an_engine(cluster, sharded, capfd):
         assert ended.value.code == 0
         out.append(capfd.readouterr().out)
     assert out[0] == out[1] != ""
+
+
+def test_training_on_workers_is_training(engine):
+    from tokenspace import train
+    from tokenspace.engines import Local
+
+    random = np.random.default_rng(0)
+    text = [[f"w{word}" for word in random.integers(0, 60, 12)] for _ in range(800)]
+    how = {"dim": 8, "epochs": 1, "min_count": 1}
+    one, many = train.glove(text, **how), train.glove(text, engine=engine, **how)
+    assert one.matrix.tobytes() == many.matrix.tobytes()
+    how |= {"replicas": 2, "exchanges": 3}
+    one, many = train.skipgram(text, engine=Local(1), **how), train.skipgram(text, engine=engine, **how)
+    assert one.matrix.tobytes() == many.matrix.tobytes()

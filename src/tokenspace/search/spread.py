@@ -38,8 +38,8 @@ PIECE = 64 << 20
 
 
 MAPPED = 128 << 20
-"""Bytes of a shard that a worker goes through at a time. A search keeps 86 bytes a row of d = 64 (codes, lengths) beside the row's own 256; so a
-worker needs less than its shard where that is large."""
+"""Bytes of a shard that a worker goes through at a time. A search keeps 86 bytes a row of d = 64 (codes, lengths) beside the row's own 256,
+so a worker needs less than its shard where that is large."""
 
 
 @dataclass(frozen=True)

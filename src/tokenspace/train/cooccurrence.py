@@ -58,7 +58,7 @@ class Cooccurrences:
 
     ends: NDArray[np.int64]
     symmetric: bool
-    _run: _Run
+    _run: Run
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -185,17 +185,16 @@ def count_cooccurrences(  # noqa: PLR0913 - each says how
     if window < 1 or memory <= 0 or not 0 <= fixed <= n:
         message = f"window must be at least 1, memory above 0 and fixed in 0..{n}; seen {window}, {memory} and {fixed}"
         raise ArgumentError(message)
-    weights, unit = _weights(window, distance_weighting=distance_weighting)
-    size = max(SMALLEST, min(int(memory * 1e9) // A_TOKEN, 2**31 - 1))
-    chunks = local.ranges(len(ids), -(-len(ids) // size))
+    weights, unit = weights_of(window, distance_weighting=distance_weighting)
+    chunks = local.ranges(len(ids), -(-len(ids) // chunk_size(memory)))
     count = local.thread_count(threads)
-    counter = _Counter(ids, n, weights, fixed, symmetric=symmetric)
+    counter = Counter(ids, n, weights, fixed, symmetric=symmetric)
     with ThreadPoolExecutor(count) as pool:
-        runs: list[_Run] = []
+        runs: list[Run] = []
         for begin, end in chunks:
             if watch is not None:
                 watch("counting pairs", begin, len(ids))
-            run = _Run(unit if len(chunks) == 1 else None)
+            run = Run(unit if len(chunks) == 1 else None)
             try:
                 for entries in _in_order(pool, count, counter.tasks(pool, begin, end, count)):
                     run.add(*entries)
@@ -208,7 +207,12 @@ def count_cooccurrences(  # noqa: PLR0913 - each says how
     return Cooccurrences(np.cumsum(sizes), symmetric, whole)
 
 
-def _weights(window: int, *, distance_weighting: bool) -> tuple[NDArray[np.int64], int]:
+def chunk_size(memory: float) -> int:
+    """Return how many ids are counted at a time within so many GB."""
+    return max(SMALLEST, min(int(memory * 1e9) // A_TOKEN, 2**31 - 1))
+
+
+def weights_of(window: int, *, distance_weighting: bool) -> tuple[NDArray[np.int64], int]:
     """Return the weight of each distance from 1, as a multiple of a unit, and what a weight of 1 is in it."""
     if not distance_weighting:
         return np.ones(window, dtype=np.int64), 1
@@ -216,7 +220,7 @@ def _weights(window: int, *, distance_weighting: bool) -> tuple[NDArray[np.int64
     return np.array([round(unit / distance) for distance in range(1, window + 1)], dtype=np.int64), unit
 
 
-class _Run:
+class Run:
     """Rows written to a temporary file: whole counts as (column, count), or sums of a chunk as (columns, sums) in two.
 
     The files are gone with it.
@@ -234,6 +238,7 @@ class _Run:
         return file
 
     def add(self, columns: NDArray[np.int32], sums: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+        """Write some rows behind those that are there."""
         self.sizes.append(sizes)
         if self.unit is None:
             _write(self.file, columns)
@@ -255,7 +260,7 @@ def _write(file: IO[bytes] | None, array: NDArray[np.generic]) -> None:
         raise OutputError(message, hint="set TMPDIR to a folder with more room") from None
 
 
-class _Counter:
+class Counter:
     """Counts the rows of chunks of a text, in blocks of rows."""
 
     def __init__(self, ids: NDArray[np.int32], n: int, weights: NDArray[np.int64], fixed: int, *, symmetric: bool) -> None:
@@ -282,7 +287,7 @@ class _Counter:
         ranges = list(zip([first, *cuts.tolist()], [*cuts.tolist(), self.n], strict=True))
         found = list(pool.map(lambda words: word_places(part, words[0], counts[slice(*words)]), ranges))
         for (low, high), (places, starts) in zip(ranges, found, strict=True):
-            for a, b in _blocks(most[low:high]):
+            for a, b in blocks_of(most[low:high]):
                 yield self._rows(begin, places, starts[a : b + 1], low + a)
 
     def _rows(self, begin: int, places: NDArray[np.int32], starts: NDArray[np.int64], first: int) -> Callable[[], Entries]:
@@ -299,12 +304,12 @@ class _Counter:
         )
 
 
-def _blocks(most: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return ranges of rows that hold at most `BLOCK` entries each, or one row."""
+def blocks_of(most: NDArray[np.int64], entries: int = BLOCK) -> list[tuple[int, int]]:
+    """Return ranges of rows that hold at most so many entries each, or one row."""
     blocks, start, total = [], 0, np.cumsum(most)
     while start < len(most):
         before = int(total[start - 1]) if start else 0
-        end = max(start + 1, int(np.searchsorted(total, before + BLOCK, side="right")))
+        end = max(start + 1, int(np.searchsorted(total, before + entries, side="right")))
         blocks.append((start, end))
         start = end
     return blocks
@@ -321,7 +326,7 @@ def _in_order(pool: ThreadPoolExecutor, threads: int, tasks: Iterable[Callable[[
         yield waiting.popleft().result()  # type: ignore[attr-defined]
 
 
-def _merged(pool: ThreadPoolExecutor, threads: int, runs: list[_Run], n: int, unit: int, watch: Watch | None) -> _Run:
+def _merged(pool: ThreadPoolExecutor, threads: int, runs: list[Run], n: int, unit: int, watch: Watch | None) -> Run:
     """Add the runs up, row by row."""
     sizes = np.stack([np.concatenate(run.sizes) for run in runs])
     before = np.cumsum(sizes, axis=1) - sizes
@@ -340,8 +345,8 @@ def _merged(pool: ThreadPoolExecutor, threads: int, runs: list[_Run], n: int, un
 
         return merge
 
-    whole = _Run(unit)
-    spans = _blocks(sizes.sum(axis=0))
+    whole = Run(unit)
+    spans = blocks_of(sizes.sum(axis=0))
     for number, entries in enumerate(_in_order(pool, threads, map(task, spans))):
         if watch is not None:
             watch("merging counts", spans[number][0], sizes.shape[1])
@@ -349,7 +354,7 @@ def _merged(pool: ThreadPoolExecutor, threads: int, runs: list[_Run], n: int, un
     return whole
 
 
-def _part(run: _Run, kind: int, before: NDArray[np.int64], sizes: NDArray[np.int64], span: tuple[int, int]) -> NDArray[np.generic]:
+def _part(run: Run, kind: int, before: NDArray[np.int64], sizes: NDArray[np.int64], span: tuple[int, int]) -> NDArray[np.generic]:
     """Read the columns, or the sums, of some rows of a run."""
     file, dtype = ((run.file, np.dtype(np.int32)), (run.beside, np.dtype(np.int64)))[kind]
     count = int(sizes[slice(*span)].sum())

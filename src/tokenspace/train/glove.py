@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from tokenspace import extension
-from tokenspace.engines import local
+from tokenspace.engines import engine_of, local
 from tokenspace.errors import ArgumentError, NotFiniteError
 from tokenspace.native import glove as kernels
 from tokenspace.native.training import aligned_rows
 from tokenspace.train import growing
 from tokenspace.train.cooccurrence import count_cooccurrences
 from tokenspace.train.corpus import check_words, read_corpus
+from tokenspace.train.counting import count_by
 from tokenspace.train.glove_plan import glove_plan_of
 from tokenspace.train.hogwild import Keeper, Trained
 from tokenspace.train.model import Model, TrainedTable, open_model, table_of
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tokenspace.engines import Engine
     from tokenspace.extension import Proof
     from tokenspace.table import EmbeddingTable
     from tokenspace.train.corpus import Corpus, Text
@@ -62,6 +64,8 @@ def glove(  # noqa: PLR0913 - what belongs to no plan
     resume: bool = False,
     watch: Callable[[Progress], None] | None = None,
     reading: Callable[[str, int, int], None] | None = None,
+    engine: str | Engine | None = None,
+    shared: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> TrainedTable:
     """Train a table by GloVe.
@@ -88,6 +92,10 @@ def glove(  # noqa: PLR0913 - what belongs to no plan
         Go on from that file.
     watch : callable, optional
         Called as ``watch(progress)`` after each wave of half a million pairs; ``reading`` as ``reading(what, done, total)`` before.
+    engine : "local", "ray" or tokenspace.engines.Engine, optional
+        Where pairs are counted, range by range of the text: the same counts. What is trained on them is trained here.
+    shared : path, optional
+        A folder that all machines of the engine see, for sums on their way. Left out, one of this machine's.
     **options
         dim, window, symmetric, distance_weighting, x_max, alpha, eta, grad_clip, epochs, vectors, memory, seed, held_out, patience: see
         `tokenspace.train.glove_plan.GlovePlan`.
@@ -146,7 +154,8 @@ def glove(  # noqa: PLR0913 - what belongs to no plan
     count = local.thread_count(threads)
     fixed = len(old.vocabulary) if old is not None and rows == "new" else 0
     began = time.monotonic(), time.process_time()
-    run = Run(plan, corpus, fixed, count, reading)
+    workers = None if engine is None else engine_of(engine, threads=threads)
+    run = Run(plan, corpus, fixed, count, reading, engine=workers, shared=shared)
     if old is not None:
         run.take_over(old, init)
     keeper = Keeper(Path(checkpoint), every) if checkpoint is not None else None
@@ -167,15 +176,31 @@ class Run:
     threads : int
     reading : callable or None
         Told how far the counting is.
+    engine : Engine, optional
+        Counts the pairs.
+    shared : path, optional
+        A folder that its machines see.
     """
 
-    def __init__(self, plan: GlovePlan, corpus: Corpus, fixed: int, threads: int, reading: Callable[[str, int, int], None] | None) -> None:
+    def __init__(
+        self,
+        plan: GlovePlan,
+        corpus: Corpus,
+        fixed: int,
+        threads: int,
+        reading: Callable[[str, int, int], None] | None,
+        *,
+        engine: Engine | None = None,
+        shared: str | os.PathLike[str] | None = None,
+    ) -> None:
         n = len(corpus.vocabulary)
         self.plan, self.corpus, self.fixed, self.threads = plan, corpus, fixed, threads
-        counts = count_cooccurrences(
-            corpus.ids, n, window=plan.window, symmetric=plan.symmetric, distance_weighting=plan.distance_weighting, fixed=fixed,
-            memory=plan.memory, threads=threads, watch=reading, release=corpus.release,
-        )  # fmt: skip
+        how: dict[str, Any] = {"window": plan.window, "symmetric": plan.symmetric, "distance_weighting": plan.distance_weighting}
+        how |= {"fixed": fixed, "memory": plan.memory, "watch": reading}
+        if engine is not None:
+            counts = count_by(engine, corpus.ids, n, folder=shared, **how)
+        else:
+            counts = count_cooccurrences(corpus.ids, n, threads=threads, release=corpus.release, **how)
         if not len(counts):
             what = "no new word of the text stands near another word" if fixed else "no two words of the text stand near each other"
             raise ArgumentError(what, hint="give more text, or lower min_count (--min-count)")

@@ -174,17 +174,7 @@ class Run:
         self.at = 0
         self.held: list[float] = []
         self.best: tuple[float, NDArray[np.float32], NDArray[np.float32]] | None = None
-        self.task = self._task()
-
-    def _task(self) -> Task:
-        plan, counts = self.plan, self.corpus.counts
-        begins, rows = bags(self.corpus.vocabulary, plan.settings())
-        shares = alias_table(counts, plan.ns_exponent) if plan.loss == "ns" else (None, None)
-        ways = huffman_ways(counts) if plan.loss == "hs" else (None, None, None)
-        return Task(
-            self.inputs, self.outputs, plan.model == "cbow", keep_chances(counts, plan.sample), plan.window,
-            plan.negative if plan.loss == "ns" else 0, shares, ways, begins, rows, self.free,
-        )  # fmt: skip
+        self.task = task_of(plan, corpus.counts, self.inputs, self.outputs, self.free, bags(corpus.vocabulary, plan.settings()))
 
     def alpha(self, part: int) -> float:
         """Return the learning rate of a part: it depends on the place in the text alone."""
@@ -263,10 +253,19 @@ class Run:
                 return "held-out loss"
             if self.at == len(self.tallies):
                 return "done"
-            last, until = (epoch + 1) * len(self.parts), keeper.due if keeper else math.inf
-            self.at = run_parts(self.work, self.at, last, threads=self.threads, tick=tick, until=until)
+            self.at = self.advance((epoch + 1) * len(self.parts), tick, keeper.due if keeper else math.inf)
             if keeper and time.monotonic() > keeper.due and self.at < len(self.tallies):
                 keeper.write(self.model())
+
+    def advance(self, last: int, tick: Callable[[int], None], until: float) -> int:
+        """Train parts up to `last`, beginning none after `until`; return the first that is not done.
+
+        Raises
+        ------
+        Stopped
+            If KeyboardInterrupt came.
+        """
+        return run_parts(self.work, self.at, last, threads=self.threads, tick=tick, until=until)
 
     def _measure_epoch(self, keeper: Keeper | None) -> None:
         """Measure on the text held out; where patience asks for it, keep the rows of the best epoch."""
@@ -356,6 +355,23 @@ class Run:
         """Take a model's rows."""
         dim = self.plan.dim
         self.inputs[:, :dim], self.outputs[:, :dim] = model.inputs, model.outputs
+
+
+def task_of(
+    plan: Plan,
+    counts: NDArray[np.int64],
+    inputs: NDArray[np.float32],
+    outputs: NDArray[np.float32],
+    free: tuple[int, int],
+    pieces: tuple[Any, Any] = (None, None),
+) -> Task:
+    """Return what all parts of a training share; `pieces` are those that words are made of."""
+    shares = alias_table(counts, plan.ns_exponent) if plan.loss == "ns" else (None, None)
+    ways = huffman_ways(counts) if plan.loss == "hs" else (None, None, None)
+    return Task(
+        inputs, outputs, plan.model == "cbow", keep_chances(counts, plan.sample), plan.window,
+        plan.negative if plan.loss == "ns" else 0, shares, ways, *pieces, free,
+    )  # fmt: skip
 
 
 def mean_loss(tallies: NDArray[np.float64]) -> float:

@@ -6,18 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenspace.engines import local
+from tokenspace.engines import engine_of, local
 from tokenspace.errors import ArgumentError
 from tokenspace.train import growing
 from tokenspace.train.corpus import read_corpus
 from tokenspace.train.hogwild import Keeper, Run
 from tokenspace.train.model import Model, TrainedTable, open_model
 from tokenspace.train.plan import plan_of
+from tokenspace.train.replicas import EXCHANGES, Replicated
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from tokenspace.engines import Engine
     from tokenspace.table import EmbeddingTable
     from tokenspace.train.corpus import Text
     from tokenspace.train.running import Progress
@@ -41,6 +43,8 @@ def skipgram(text: Text, **options: Any) -> TrainedTable:
         - ``init`` ("a-la-carte"): where new rows start when extending: there or "random";
         - ``checkpoint``: a file to keep the state in, every ``every`` (60) seconds and at the end; with ``patience`` a second one, .best;
         - ``resume`` (False): go on from that file;
+        - ``engine``: "local", "ray" or a `tokenspace.engines.Engine`: replicas train in its workers, instead of threads on shared rows;
+          ``replicas`` says how many (as many as workers), ``exchanges`` (50) how often in an epoch they become one;
         - ``watch``: called as ``watch(progress)`` some ten times a second; ``reading`` as `read_corpus` calls its ``watch``.
 
     Returns
@@ -128,6 +132,9 @@ def _train(  # noqa: PLR0913 - what belongs to no plan
     resume: bool = False,
     watch: Callable[[Progress], None] | None = None,
     reading: Callable[[str, int, int], None] | None = None,
+    engine: str | Engine | None = None,
+    replicas: int | None = None,
+    exchanges: int = EXCHANGES,
     **options: Any,
 ) -> TrainedTable:
     dim = options.get("dim")
@@ -144,7 +151,12 @@ def _train(  # noqa: PLR0913 - what belongs to no plan
         text, tokenizer=tokenizer, min_count=min_count, max_vocabulary=max_vocabulary, base=old.vocabulary if old else None, errors=errors,
         threads=threads, watch=reading,
     )  # fmt: skip
-    run = Run(plan, corpus, threads=1 if deterministic else local.thread_count(threads), old=old)
+    count = 1 if deterministic else local.thread_count(threads)
+    if engine is None:
+        run = Run(plan, corpus, threads=count, old=old)
+    else:
+        workers = engine_of(engine, threads=threads)
+        run = Replicated(plan, corpus, threads=count, old=old, engine=workers, replicas=replicas, exchanges=exchanges)
     keeper = Keeper(Path(checkpoint), every) if checkpoint is not None else None
     if stand is not None and keeper is not None:
         run.take_up(stand, keeper)
