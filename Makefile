@@ -24,7 +24,7 @@ test: $(VENV)/test$(if $(TORCH),,-light).stamp ## every test; `make test ARGS='-
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 $(ARGS)
 
 test-stores: $(VENV)/stores.stamp ## the stores that convert fills, themselves: PostgreSQL with pgvector, LanceDB, Qdrant (400 MB)
-	$(BIN)/python -m pytest --numprocesses=0 tests/reference/test_stores.py $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=0 tests/reference/test_stores.py tests/reference/test_stored.py $(ARGS)
 
 test-ray: $(VENV)/ray.stamp     ## work on a Ray cluster of two machines, which are processes here: lost workers, machines, drivers (260 MB)
 	timeout 600 $(BIN)/python -m pytest --numprocesses=0 tests/engines docs/guides/run-on-ray.md $(ARGS)

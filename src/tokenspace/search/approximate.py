@@ -174,7 +174,7 @@ class Approximate:
         ids = self._proposed(q, wanted, self.breadth if breadth is None else breadth)
         for line, rows in zip(ids, drop, strict=False):
             line[np.isin(line, rows)] = -1
-        found = self._ranked(q, ids, min(k, n))
+        found = ranked(self.matrix, self.measure, q, ids, min(k, n))
         return Found(found.ids[0], found.scores[0]) if single else found
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -303,16 +303,33 @@ class Approximate:
             ids[aimless, :wanted] = np.arange(wanted)
         return ids
 
-    def _ranked(self, queries: NDArray[Any], ids: NDArray[np.int64], k: int) -> Found:
-        """Measure what was proposed and return the k best."""
-        query, place = np.nonzero(ids >= 0)
-        scores = np.full(ids.shape, np.nan)
-        for start in range(0, len(query), PIECE):
-            a, b = query[start : start + PIECE], place[start : start + PIECE]
-            scores[a, b] = listed_pairs(self.measure, queries, self.matrix, a, ids[a, b])
-        worse = scores if self.measure == "euclidean" else -scores
-        order = np.lexsort((ids, np.where(np.isnan(worse), np.inf, worse), ids < 0), axis=-1)[:, :k]
-        return Found(np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1))
+
+def ranked(matrix: NDArray[Any], measure: Measure, queries: NDArray[Any], ids: NDArray[np.int64], k: int) -> Found:
+    """Measure proposed rows and return the k best.
+
+    Parameters
+    ----------
+    matrix : array of shape (n, d), any float type
+    measure : "euclidean", "inner_product" or "cosine"
+    queries : array of shape (q, d), any float type
+    ids : array of shape (q, c), int64
+        What is proposed, in any order, none twice; -1 for nothing.
+    k : int
+        At most c.
+
+    Returns
+    -------
+    Found
+        Of shape (q, k): by score, ties to the lower id; rows without a cosine behind all others, then -1.
+    """
+    query, place = np.nonzero(ids >= 0)
+    scores = np.full(ids.shape, np.nan)
+    for start in range(0, len(query), PIECE):
+        a, b = query[start : start + PIECE], place[start : start + PIECE]
+        scores[a, b] = listed_pairs(measure, queries, matrix, a, ids[a, b])
+    worse = scores if measure == "euclidean" else -scores
+    order = np.lexsort((ids, np.where(np.isnan(worse), np.inf, worse), ids < 0), axis=-1)[:, :k]
+    return Found(np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1))
 
 
 def _digest(matrix: NDArray[Any]) -> str:

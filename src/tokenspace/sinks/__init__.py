@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from tokenspace.sinks.address import Address, is_address
 from tokenspace.sinks.filling import SINKS, Filled, default_name, fill
+from tokenspace.sinks.stored import Stored
 
-__all__ = ["SINKS", "Address", "Filled", "default_name", "fill", "is_address"]
+__all__ = ["SINKS", "Address", "Filled", "Stored", "default_name", "fill", "is_address"]

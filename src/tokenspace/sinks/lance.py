@@ -37,22 +37,34 @@ FAILURES = (OSError, RuntimeError, ValueError)
 
 @contextlib.contextmanager
 def _open(address: Address, content: Content) -> Iterator[Store]:
-    lancedb = needed("lancedb", extra="lancedb", why="filling LanceDB")  # two seconds
     if not NAME.fullmatch(content.name):
         message = f"expected a table name of 1 to 100 letters, digits, _ . and -, seen {content.name!r:.80}"
         raise ArgumentError(message, hint="name it with --into")
-    _, plus, scheme = address.scheme.partition("+")
-    if not address.rest:
-        message = f"expected a folder behind {address.scheme}://, seen none"
-        raise ArgumentError(message)
     try:
-        place = f"{scheme}://{address.rest}" if plus else str(Path(address.rest).absolute())
-        yield Lance(lancedb.connect(place), content)
+        yield Lance(connected(address), content)
     except TokenspaceError:
         raise
     except FAILURES as error:
         message = f"{address.shown}: LanceDB says: {address.scrubbed(error):.500}"
         raise StoreError(message, hint="is there room, and may you write there? The same command goes on from where it stopped") from None
+
+
+def connected(address: Address) -> Any:
+    """Return the database behind an address.
+
+    Raises
+    ------
+    MissingExtraError
+        If LanceDB is not installed.
+    ArgumentError
+        If no folder is named.
+    """
+    lancedb = needed("lancedb", extra="lancedb", why="using LanceDB")  # two seconds
+    _, plus, scheme = address.scheme.partition("+")
+    if not address.rest:
+        message = f"expected a folder behind {address.scheme}://, seen none"
+        raise ArgumentError(message)
+    return lancedb.connect(f"{scheme}://{address.rest}" if plus else str(Path(address.rest).absolute()))
 
 
 class Lance:
