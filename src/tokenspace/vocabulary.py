@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
+MOST = 2**32 - 1
+"""Rows that the index, whose entries are row id + 1 in 32 bits, can tell apart."""
+
+
 class Vocabulary(Immutable):
     """Tokens and the ids of their rows; immutable.
 
@@ -362,6 +366,9 @@ def _check_offsets(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
 
 def _built_index(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.uint32]:
     n = len(offsets) - 1
+    if n >= MOST:
+        message = f"a vocabulary holds fewer than {MOST:,} tokens, as its index counts rows in 32 bits; seen {n:,}"
+        raise ArgumentError(message, hint="make several tables of it")
     slots = np.zeros(max(8, 1 << int(np.ceil(np.log2(max(1.5 * n, 1.0))))), dtype=np.uint32)
     twice = native.hash_tokens(data, offsets, slots)
     if twice is not None:

@@ -34,8 +34,8 @@ class Ray:
     Parameters
     ----------
     address : str, optional
-        Of a cluster, ``"auto"`` or ``"ray://HOST:10001"``. Left out, the cluster that this process has joined (`ray.init`), else one
-        that is started on this machine when the first work comes, and ends with the process.
+        Of a cluster, ``"auto"`` or ``"HOST:6379"``. Left out, the cluster that this process has joined (`ray.init`), else that of
+        ``$RAY_ADDRESS``, else one that is started on this machine when the first work comes, and ends with the process.
     cpus : int, optional
         CPUs of a cluster that is started here; left out, those this process may use.
     retries : int, default 3
@@ -56,7 +56,7 @@ class Ray:
 
     def __init__(self, address: str | None = None, *, cpus: int | None = None, retries: int = RETRIES) -> None:
         _library()
-        self.address, self.cpus, self.retries = address, thread_count(cpus), retries
+        self.address, self.cpus, self.retries = address or os.environ.get("RAY_ADDRESS"), thread_count(cpus), retries
 
     def _started(self) -> Any:
         """Return Ray, joined to a cluster."""
