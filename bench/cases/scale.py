@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--out", default=str(ROOT / "bench/results/scale.json"))
     options = parser.parse_args(arguments)
     runs = [run for run in json.loads(Path(options.runs).read_text())["runs"] if run["method"] == "ray"]
-    others = [run for run in json.loads(Path(options.others).read_text())["runs"] if run["method"] == "ray"]
+    others = [run for run in json.loads(Path(options.others).read_text())["runs"] if run["method"] == "ray"] if options.others else []
     seen = [run for run in runs if shards_of(run) != HELD_OUT]
     model = fitted(seen)
     merging, scanning = merge_cost(), scan_cost()
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> None:
     page = Path(options.page)
     text = page.read_text(encoding="utf-8")
     for name, table in parts.items():
-        begin, end = f"<!-- made by bench/cases/scale.py: {name} -->\n", "\n<!-- made -->"
+        begin, end = f"<!-- made by bench/cases/scale.py: {name} -->\n", "<!-- made -->"
         before, _, rest = text.partition(begin)
         if not rest:
             sys.exit(f"{page} has no mark for {name}")
