@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tokenspace as ts
 from tokenspace import errors, train
 from tokenspace.engines import Local
 from tokenspace.train.cooccurrence import count_cooccurrences
@@ -106,3 +107,20 @@ def test_what_replicas_cannot_do_is_said():
         train.skipgram(SENTENCES, dim=8, minn=3, maxn=4, bucket=100, engine="local")
     with pytest.raises(errors.ArgumentError, match="replicas and exchanges must be at least 1"):
         train.skipgram(SENTENCES, dim=8, engine="local", replicas=0)
+
+
+@pytest.mark.parametrize("model", ["skipgram", "glove"])
+def test_the_command_line_trains_over_an_engine(model, tmp_path, capfd):
+    from tokenspace.cli import main
+
+    (tmp_path / "text").write_text("\n".join(map(" ".join, SENTENCES)))
+    out = tmp_path / "table.tokenspace"
+    how = ["--dim", "8", "--epochs", "1", "--min-count", "1", "--threads", "2", "--engine", "local"]
+    more = {"skipgram": ["--replicas", "2", "--exchanges", "3"], "glove": ["--shared", str(tmp_path)]}[model]
+    with pytest.raises(SystemExit) as ended:
+        main(["train", model, "--text", str(tmp_path / "text"), "--out", str(out), *how, *more])
+    assert ended.value.code == 0, capfd.readouterr().err
+    how = {"dim": 8, "epochs": 1, "min_count": 1, "seed": 1, "engine": Local(1)}
+    how |= {"replicas": 2, "exchanges": 3} if model == "skipgram" else {}
+    made = {"skipgram": train.skipgram, "glove": train.glove}[model](str(tmp_path / "text"), **how)
+    assert ts.open(out).matrix.tobytes() == made.matrix.tobytes()

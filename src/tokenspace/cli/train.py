@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
-from tokenspace.cli import output
+from tokenspace.cli import arguments, output
 from tokenspace.cli.progress import LOG, TERMINAL, Progress
 from tokenspace.errors import OutputError
 
@@ -70,6 +70,8 @@ def text_options(function: Function) -> Function:
         output.json_option,
         click.option("--force", is_flag=True, help="Replace the output if it is there."),
         click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use.  [default: the CPUs at hand]"),
+        click.option("--address", metavar="A", help="Of a Ray cluster, for --engine ray.  [default: one started here]"),
+        click.option("--engine", type=click.Choice(("local", "ray")), help="Let workers do it, here or on a Ray cluster (extra [ray])."),
         click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Of everything drawn."),
         click.option("--keep-bytes", is_flag=True, help="Keep words that are not UTF-8 as the bytes they are; else they are refused."),
         click.option("--max-vocabulary", type=click.IntRange(min=1), metavar="N", help="At most so many words, the most frequent."),
@@ -125,6 +127,7 @@ def run(
     formats.check_ending(out)  # before an hour's work
     if options["dim"] is None:
         del options["dim"]
+    options["engine"] = arguments.engine(options["engine"], options.pop("address"), None, options["threads"])
     with Watch() as watch:
         errors = "surrogateescape" if keep_bytes else "strict"
         table = getattr(train, model)(list(texts), errors=errors, watch=watch, reading=watch.reading, **options)

@@ -31,6 +31,7 @@ tokenspace train glove --text more.txt --extend both.model --out bigger.tokenspa
 @click.option("--epochs", type=click.IntRange(min=1), default=25, show_default=True, metavar="N", help="Passes over the pairs.")
 @click.option("--vectors", type=click.Choice(["sum", "word", "context"]), default="sum", show_default=True, help="What becomes the table.")
 @click.option("--memory", type=click.FloatRange(min=0.001), default=0.5, show_default=True, metavar="GB", help="For counting, about.")
+@click.option("--shared", type=click.Path(file_okay=False), metavar="DIR", help="For --engine: a folder that all its machines see.")
 @run_options
 def command(texts: tuple[str, ...], out: Path, **options: Any) -> int:
     """Train by GloVe: inner products are to tell how often words stand near each other.

@@ -48,6 +48,8 @@ def _command(model: str) -> click.Command:
     )
     @click.option("--bucket", type=click.IntRange(min=1), default=2_000_000, show_default=True, metavar="N", help="Rows that pieces share.")
     @click.option("--deterministic", is_flag=True, help="The same bits for any number of threads, at the speed of one.")
+    @click.option("--replicas", type=click.IntRange(min=1), metavar="N", help="For --engine: copies that train.  [default: its workers]")
+    @click.option("--exchanges", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="Their meetings an epoch.")
     @run_options
     def command(texts: tuple[str, ...], out: Path, **options: Any) -> int:
         return run(model, texts, out, **options)

@@ -22,7 +22,6 @@ from tokenspace.rows import as_matrix, check_finite
 from tokenspace.search import every, product
 from tokenspace.search.alone import Alone
 from tokenspace.search.best import FINISH, NO_COSINE, Best, Keys, merged, scores
-from tokenspace.search.exclusions import checked_exclusions, left_out, rows_among
 from tokenspace.search.found import Certificate, Found
 from tokenspace.search.plan import PATHS, PathName, Plan, choose
 from tokenspace.search.ranges import Within, least_key, rows_within

@@ -48,7 +48,7 @@ class Asked:
 
     Attributes
     ----------
-    queries : array of shape (q, d), float64
+    queries : array of shape (q, d), any float type
     k : int
     measure : str
     path : str
@@ -59,7 +59,7 @@ class Asked:
         For `within`.
     """
 
-    queries: NDArray[np.float64]
+    queries: NDArray[Any]
     k: int
     measure: Measure
     path: str
@@ -123,7 +123,8 @@ def _best_of(rows: NDArray[Any], first: int, asked: Asked) -> Arrays:
         lengths = np.zeros(len(rows))
         touched = np.unique(found.ids)
         lengths[touched] = norms(rows, touched)
-        keys = Keys(rows, lengths if asked.measure == "cosine" else None, asked.queries, asked.measure).of(query, found.ids.ravel())
+        wide = asked.queries.astype(np.float64, copy=False)
+        keys = Keys(rows, lengths if asked.measure == "cosine" else None, wide, asked.measure).of(query, found.ids.ravel())
         keys = keys.reshape(found.ids.shape)
     proof = cast("Certificate", found.certificate)
     about = {"finished": proof.finished, "bound": proof.bound, "error": proof.error, "paths": np.array([proof.path])}
@@ -184,7 +185,7 @@ def near_rows(part: Part, asked: Asked) -> Arrays:
     if search._extreme:  # noqa: SLF001 - the two are one package's
         message = "a range search needs numbers whose squares float64 can hold"
         raise ArgumentError(message, hint="scale the table and the queries by one factor")
-    keys = Keys(rows, search._lengths, asked.queries, asked.measure)  # noqa: SLF001
+    keys = Keys(rows, search._lengths, asked.queries.astype(np.float64, copy=False), asked.measure)  # noqa: SLF001
     query, row, key = rows_within(rows, keys, asked.threshold, 0, len(rows))
     return {"query": query, "ids": row + first, "keys": key}
 
@@ -204,7 +205,7 @@ class Spread:
     def __init__(self, matrix: NDArray[Any], measure: Measure, engine: Engine, path: str) -> None:
         self.matrix, self.measure, self.engine, self.path = matrix, measure, engine, path
 
-    def search(self, queries: NDArray[np.float64], k: int, progress: Callable[[int, int], object] | None = None) -> Found:
+    def search(self, queries: NDArray[Any], k: int, progress: Callable[[int, int], object] | None = None) -> Found:
         """Return the k best rows of each query; `progress` hears of parts done, and of how many there are."""
         asked = Asked(queries, k, self.measure, self.path, is_extreme(queries))
         parts = parts_of(self.matrix, self.engine.workers())
@@ -220,7 +221,7 @@ class Spread:
         path = cast("PathName", "+".join(found["paths"].tolist()))
         return Found(found["ids"], score, Certificate(path, len(self.matrix), found["finished"], last, found["bound"], error))
 
-    def within(self, queries: NDArray[np.float64], threshold: float) -> Within:
+    def within(self, queries: NDArray[Any], threshold: float) -> Within:
         """Return all rows within a threshold of each query."""
         asked = Asked(queries, 0, self.measure, self.path, threshold=threshold)
         found = [result for _, result in self._mapped(near_rows, parts_of(self.matrix, self.engine.workers()), asked)]
