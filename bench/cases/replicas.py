@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
             replicas, exchanges = map(int, plan.split("x"))
             how = {"engine": Local(options.threads), "replicas": replicas, "exchanges": exchanges}
         began = time.process_time()
-        table = train.skipgram(options.text, dim=options.dim, epochs=options.epochs, seed=1, **how)
+        table = train.skipgram(options.text, dim=options.dim, epochs=options.epochs, seed=1, held_out=0.05, **how)
         seconds = time.process_time() - began
         scores = {}
         found = evaluate(table, threads=1, methods=["3CosAdd"])
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
         for answered in found.analogies:
             scores[answered.name] = [answered.accuracy.value, answered.accuracy.low, answered.accuracy.high]
         document["words"] = table.report.words
-        document["runs"].append({"plan": plan, "cpu_s": seconds, "loss": table.report.losses[-1], "scores": scores})
+        document["runs"].append({"plan": plan, "cpu_s": seconds, "held_out": table.report.held_out[-1], "scores": scores})
         print(json.dumps(document["runs"][-1]), file=sys.stderr)
         Path(options.out).write_text(json.dumps(document, indent=1) + "\n")
     print(options.out)

@@ -73,13 +73,15 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--out", default=str(ROOT / "bench/results/scale.json"))
     options = parser.parse_args(arguments)
     runs = [run for run in json.loads(Path(options.runs).read_text())["runs"] if run["method"] == "ray"]
-    others = [run for run in json.loads(Path(options.others).read_text())["runs"] if run["method"] == "ray"] if options.others else []
+    large = json.loads(Path(options.others).read_text())
+    others = [run for run in large["runs"] if run["method"] == "ray"]
     seen = [run for run in runs if shards_of(run) != HELD_OUT]
     model = fitted(seen)
     merging, scanning = merge_cost(), scan_cost()
     simulated = [simulate(model, merging, shards, options.seed) for shards in (1_000, 10_000, 100_000)]
     parts = {
         "fit": fit_table(model, seen, [run for run in runs if shards_of(run) == HELD_OUT], others),
+        "ray": ray_table(large),
         "carried-on": carried_on(model, merging),
         "plans": plans(scanning),
         "simulation": simulation_table(simulated),
@@ -144,7 +146,7 @@ def merge_cost() -> float:
 
 
 def scan_cost() -> dict[str, float]:
-    """Return how many GB of rows one query goes through in a second, on one thread, by each plan."""
+    """Return how many GB of rows one query goes through in a second of one CPU, by each plan."""
     rows = np.random.default_rng(0).standard_normal((1_000_000, D), dtype=np.float32)
     found = {}
     for path in ("every", "bytes"):
@@ -152,13 +154,13 @@ def scan_cost() -> dict[str, float]:
         search.search(rows[0], K)
         times = []
         for query in rows[1:6]:
-            began = time.perf_counter()
+            began = time.process_time()
             search.search(query, K)
-            times.append(time.perf_counter() - began)
+            times.append(time.process_time() - began)
         found[path] = rows.nbytes / min(times) / 1e9
-    began = time.perf_counter()
+    began = time.process_time()
     norms(rows)
-    found["read"] = rows.nbytes / (time.perf_counter() - began) / 1e9
+    found["read"] = rows.nbytes / (time.process_time() - began) / 1e9
     return found
 
 
@@ -182,6 +184,30 @@ def fit_table(model: Model, seen: list[dict[str, Any]], held: list[dict[str, Any
             )
     told = ", ".join(f"{what.strip('*')} {statistics.mean(each):.0%}" for what, each in errors.items())
     return "\n".join([*lines, "", f"Mean error without sign: {told}.", ""])
+
+
+def ray_table(document: dict[str, Any]) -> str:
+    """Show Ray beside threads, a worker's memory, and what a lost worker cost."""
+    lines = ["| way | wall s, median (all) | CPU s, median | ids and scores |", "|---|---|---|---|"]
+    names = {"whole": "threads over the whole matrix", "local": 'threads, shard by shard (`engine="local"`)', "ray": '`engine="ray"`'}
+    medians = {}
+    for run in document["runs"]:
+        cpu, each = statistics.median(run["cpu_s"]), ", ".join(f"{wall:.1f}" for wall in run["wall_s"])
+        medians[run["method"]] = run["median_wall_s"], cpu
+        same = "the same" if run["identical"] else "**other**"
+        lines.append(f"| {names[run['method']]} | {run['median_wall_s']:.2f} ({each}) | {cpu:.2f} | {same} |")
+    ray = next(run for run in document["runs"] if run["method"] == "ray")
+    over = [mine / other - 1 for mine, other in zip(medians["ray"], medians["local"], strict=True)]
+    peak, lost = max(worker["peak_mb"] for worker in ray["workers"]), ray["killed"]
+    same = "the same answer" if lost["identical"] else "**another answer**"
+    told = [
+        f"{ray['size'].replace('/', ' / ')}, {ray['queries']:,} queries, {ray['cpus']} CPUs, load {ray['load']:.0f} when it began.",
+        f"Ray over `local`: {over[0]:+.0%} of wall time, {over[1]:+.0%} of CPU time. Starting Ray took {document['ray_start_s']:.0f} s.",
+        f"A worker held {peak:.0f} MB at the most, its shard of {ray['shard_mb']:.0f} MB included.",
+        f"With the worker of one shard killed at the end of its work: {lost['wall_s']:.2f} s, and {same};",
+        f"the slowest shard took {lost['slowest_shard_s']:.2f} s.",
+    ]
+    return "\n".join([*told, "", *lines, ""])
 
 
 def carried_on(model: Model, merging: float) -> str:
