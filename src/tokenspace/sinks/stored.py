@@ -185,7 +185,8 @@ class Stored:
         """Ask the store for one query's rows."""
         try:
             asked = self._table.search(query, vector_column_name="vector").distance_type(METRICS[self.measure])
-            asked = asked.nprobes(self.probes).ef(max(self.breadth, wanted)).refine_factor(self.refine).limit(wanted).select(["id"])
+            asked = asked.nprobes(self.probes).ef(max(self.breadth, wanted)).refine_factor(self.refine).limit(wanted)
+            asked = asked.select(["id", "_distance"])  # without the distance it warns at every query
             if where is not None:
                 asked = asked.where(where, prefilter=True)
             found: NDArray[np.int64] = asked.to_arrow()["id"].to_numpy()
