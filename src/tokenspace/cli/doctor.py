@@ -29,6 +29,8 @@ EXTRAS = {
     "postgres": ("convert into PostgreSQL", ("psycopg",)),
     "practice": ("practice: sums of unlike roots", ("sympy",)),
     "qdrant": ("convert into Qdrant", ("qdrant-client",)),
+    "ray": ("engines: --engine ray", ("ray",)),
+    "remote": ("shards behind an address", ("fsspec",)),
     "torch": ("tokenspace.torch, .bin files", ("torch",)),
     "transformers": ("extend: subtoken-mean; train-new; attention", ("torch", "tokenizers", "transformers")),
     "zstd": (".zst files", () if sys.version_info >= (3, 14) else ("backports.zstd",)),

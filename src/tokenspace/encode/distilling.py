@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace import progress
+from tokenspace.checkpoint.model2vec import write_folder
 from tokenspace.encode.weights import sif_weights
 from tokenspace.errors import ArgumentError, OutputError
-from tokenspace.formats.model2vec import write_folder
 from tokenspace.torch.sentence import POOLINGS, Pooled, SentenceModel
 
 if TYPE_CHECKING:

@@ -242,7 +242,7 @@ def _copied(table: EmbeddingTable) -> torch.Tensor:
 
 
 def _is_network(folder: Path) -> bool:
+    from tokenspace.checkpoint.model2vec import WAYS  # noqa: PLC0415
     from tokenspace.formats.format import Head  # noqa: PLC0415
-    from tokenspace.formats.model2vec import FORMAT  # noqa: PLC0415
 
-    return (folder / "config.json").is_file() and not FORMAT.sniff(Head.of(folder, folders=True))
+    return (folder / "config.json").is_file() and not WAYS.sniff(Head.of(folder, folders=True))
