@@ -342,8 +342,7 @@ def norms(matrix: NDArray[Any], rows: NDArray[np.int64] | None = None) -> NDArra
 def is_extreme(values: NDArray[Any]) -> bool:
     """Return whether a number is too large or, not being zero, too small to be squared in float64."""
     size = np.abs(values)
-    largest = size.max(initial=0)
-    return bool(largest > EXTREME or size.min(initial=1, where=size > 0) < 1 / EXTREME)
+    return float(size.max(initial=0)) > EXTREME or float(size.min(initial=1, where=size > 0)) < 1 / EXTREME
 
 
 def _scaled_pairs(measure: Measure, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -263,3 +263,11 @@ def test_shards_behind_an_address_are_fetched_and_checked(sharded, tmp_path, mon
         shards[1].matrix()
     with pytest.raises(errors.ShardNotFoundError, match="memory://bucket/other"):
         ts.open("memory://bucket/other")
+
+
+@pytest.mark.parametrize("measure", ["euclidean", "inner_product", "cosine"])
+def test_some_rows_only_are_searched_with_an_engine_as_without(measure: str) -> None:
+    matrix = np.random.default_rng(3).normal(size=(60, 5)).astype(np.float32)
+    one, other = (Exact(matrix, measure, engine=engine).search(matrix[:4], 3, among=[2, 3, 5, 7, 11]) for engine in (None, "local"))
+    np.testing.assert_array_equal(one.ids, other.ids)
+    np.testing.assert_array_equal(one.scores, other.scores)

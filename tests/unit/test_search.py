@@ -41,7 +41,7 @@ def small_blocks(monkeypatch):
         (screen, "AT_ONCE", 256),
     ):
         monkeypatch.setattr(room, name, value)
-    for room in (best, every, product, exact):
+    for room in (best, every, product):
         monkeypatch.setattr(room, "FINISH", 64)
 
 

@@ -16,12 +16,12 @@ import numpy as np
 from tokenspace import native
 from tokenspace.engines import engine_of, local
 from tokenspace.errors import ArgumentError, ShapeError
-from tokenspace.measures import EXTREME, Measure, check_measure, is_extreme, listed_pairs, norms
+from tokenspace.measures import EXTREME, Measure, check_measure, is_extreme, norms
 from tokenspace.native import CodedRows, Nearest
 from tokenspace.rows import as_matrix, check_finite
 from tokenspace.search import every, product
 from tokenspace.search.alone import Alone
-from tokenspace.search.best import FINISH, NO_COSINE, Best, Keys, merged, scores
+from tokenspace.search.best import NO_COSINE, Best, Keys, merged, scores
 from tokenspace.search.found import Certificate, Found
 from tokenspace.search.plan import PATHS, PathName, Plan, choose
 from tokenspace.search.ranges import Within, least_key, rows_within
@@ -382,7 +382,7 @@ class Exact:
         """Search some rows only, as a matrix of their own; ids stay those of the whole."""
         without = checked_exclusions([exclude] if single and exclude is not None else exclude, len(queries), len(self.matrix))
         inner = [np.flatnonzero(np.isin(rows, ids)) for ids in without] or None
-        path = self._path if self._path in {"auto", "every", "product"} else "auto"
+        path = "auto" if self._spread is not None or self._path not in {"every", "product"} else self._path
         part = Exact(self.matrix[rows], self.measure, threads=self.threads, path=path)
         found = part.search(queries, k, exclude=inner, certificate=certificate)
         ids = np.where(found.ids >= 0, rows[found.ids], -1) if len(rows) else found.ids
@@ -495,14 +495,9 @@ class Exact:
         ids, found = np.empty((q, k), dtype=np.int64), np.empty((q, k))
 
         def fill(query: int) -> None:
-            score = np.empty(n)
-            for start in range(0, n, FINISH):
-                rows = np.arange(start, min(start + FINISH, n))
-                score[rows] = listed_pairs(self.measure, queries, self.matrix, np.full(len(rows), query), rows)
-            order = np.argsort(score if self.measure == "euclidean" else -score, kind="stable")[:k]  # NaN comes last
-            ids[query], found[query] = order, score[order]
+            ids[query], found[query] = every.measured(self.matrix, queries[query], self.measure, k)
 
-        local.run(fill, range(q), threads=self.threads)
+        local.run(fill, range(q), threads=self.threads if q else 1)
         unit = (self.matrix.shape[1] + 8) * 2.0**-53
         terms = norms(queries) * self._most if self.measure == "inner_product" else np.abs(found).max(axis=1, initial=0)
         return Found(ids, found, Certificate("every", n, np.full(q, n), found[:, -1], np.full(q, np.nan), unit * terms))
