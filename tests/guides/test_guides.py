@@ -37,6 +37,7 @@ NOT_HERE = {
     "tokenspace convert glove-6b-50d postgresql:": "needs a server; tests/reference/test_stores.py has one",
     "tokenspace convert vectors.txt qdrant:": "needs a server; tests/reference/test_stores.py has one",
     "curl localhost:6333": "asks that server",
+    "jupyter lab": "a page that does not end, of a package that is no extra of ours",
     "ssh ": "needs another machine",
 }
 """How the commands begin that are not run, and why."""

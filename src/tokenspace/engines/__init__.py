@@ -22,6 +22,7 @@ Common = TypeVar("Common")
 Result = TypeVar("Result")
 
 ENGINES = ("local", "ray")
+"""What `engine` may be by name."""
 
 
 class Engine(Protocol):

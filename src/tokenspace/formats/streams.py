@@ -101,8 +101,8 @@ class Peeked:
 
     @property
     def taken(self) -> int:
-        """Bytes read of the file beneath."""
-        return self.below.taken
+        """Bytes of the file that have been handed on; of a packed one, read."""
+        return self.below.taken - (0 if self.packed else len(self.first))
 
     def fill(self, room: memoryview) -> int:
         """Fill `room`, with the bytes looked at first."""

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-NUMBERED, SCORED, MERGED = 0, 1, 2
-"""Forms of items; the same figures stand in json_text.c."""
+NUMBERED = 0
+"""Items of an object: a string and a whole number. The figures of the three forms stand in json_text.c too."""
+SCORED = 1
+"""Items of a list: each a list of a string and a number."""
+MERGED = 2
+"""Items of a list: each a list of two strings, or one string with a blank between two parts."""
 
-INNER = rb"((?:[^\"\\]++|\\.)*+)"
+INNER = rb"((?:[^\"\\]++|\\.)*)"  # groups are not possessive: with groups in them, Python took wrong turns until 3.11.5 (gh-106052)
 STRING, BLANK = rb'"' + INNER + rb'"', rb"[ \t\r\n]*+"
 NUMBER = rb"([-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?)"
 ITEMS = {
@@ -24,8 +28,8 @@ ITEMS = {
     MERGED: rb"(?:\[%s%s%s,%s%s%s\]|%s)%s(?:,|(?=\]))" % (BLANK, STRING, BLANK, BLANK, STRING, BLANK, STRING, BLANK),
 }
 PATTERNS = {form: re.compile(BLANK + item, re.DOTALL) for form, item in ITEMS.items()}
-PLAIN = re.compile(rb"(?:[^\"\[\]{}]++|" + STRING + rb")*+", re.DOTALL)
-"""Everything up to the next bracket; possessive, so that nothing is tried twice."""
+PLAIN = re.compile(rb"(?:[^\"\[\]{}]++|" + STRING + rb")*", re.DOTALL)
+"""Everything up to the next bracket."""
 QUOTED = re.compile(STRING, re.DOTALL)
 
 

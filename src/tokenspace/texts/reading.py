@@ -95,7 +95,7 @@ def line_blocks(
         rest: list[bytes] = []  # of a line whose end has not come
         size = lines = 0
         with closing(_opened(name)) as stream:
-            for block in _unmarked(_blocks(stream), str(name)):
+            for block in _unmarked(_blocks(stream, BLOCK if stream.total is None else PIECE), str(name)):
                 if watch is not None:
                     watch("reading text", before + _taken(stream), total)
                 end = block.rfind(b"\n") + 1
@@ -183,8 +183,8 @@ def _taken(stream: Stream) -> int:
     return 0 if stream.total is None else stream.taken
 
 
-def _blocks(stream: Stream) -> Iterator[bytes]:
-    room = bytearray(BLOCK)
+def _blocks(stream: Stream, size: int = BLOCK) -> Iterator[bytes]:
+    room = bytearray(size)
     while got := stream.fill(memoryview(room)):
         yield bytes(memoryview(room)[:got])
 
