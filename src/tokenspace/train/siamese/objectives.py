@@ -149,6 +149,7 @@ OBJECTIVES: dict[str, Callable[[SentencePairs, int, tuple[float, float] | None],
     "triplet": Triplet,
     "softmax": Softmax,
 }
+"""By name."""
 
 
 def copies(texts: Sequence[str], candidates: Sequence[str]) -> torch.Tensor:
