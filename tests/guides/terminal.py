@@ -28,7 +28,11 @@ stopped() {
     set -m  # else what runs in the background is deaf to Ctrl-C
     "$@" >.told 2>&1 &
     until grep -q http:// .told; do kill -0 $! 2>/dev/null || { cat .told; return 1; }; sleep 0.1; done
-    kill -INT $!
+    for _ in 1 2 3 4 5 6; do  # Ctrl-C in the instant in which the server takes signals over can be lost: again, as people do
+        kill -INT $! 2>/dev/null || break
+        for _ in $(seq 100); do kill -0 $! 2>/dev/null || break 2; sleep 0.1; done
+    done
+    kill -KILL $! 2>/dev/null
     wait $!
     set -- $?
     set +m
