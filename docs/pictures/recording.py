@@ -80,7 +80,8 @@ def run(command: str, folder: Path, seen: float) -> Scene:
         os.close(theirs)
         with contextlib.suppress(OSError):  # how a terminal that nobody holds any more ends
             while piece := os.read(ours, 1 << 16):
-                scene.pieces.append((time.monotonic() - began, piece.decode("utf-8", errors="replace")))
+                said = piece.decode("utf-8", errors="replace").replace(str(Path.home()), "~")  # whose machine it was is nobody's business
+                scene.pieces.append((time.monotonic() - began, said))
     os.close(ours)
     if process.returncode:
         sys.exit(f"$ {command}\n{''.join(piece for _, piece in scene.pieces)}left with {process.returncode}")

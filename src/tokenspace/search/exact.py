@@ -370,14 +370,7 @@ class Exact:
         return q, single
 
     def _among(
-        self,
-        rows: NDArray[np.int64],
-        queries: NDArray[Any],
-        k: int,
-        exclude: Sequence[Any] | None,
-        *,
-        single: bool,
-        certificate: bool,
+        self, rows: NDArray[np.int64], queries: NDArray[Any], k: int, exclude: Sequence[Any] | None, *, single: bool, certificate: bool
     ) -> Found:
         """Search some rows only, as a matrix of their own; ids stay those of the whole."""
         without = checked_exclusions([exclude] if single and exclude is not None else exclude, len(queries), len(self.matrix))
