@@ -36,3 +36,24 @@ def check(settings: object, bounds: Mapping[str, tuple[float, float]], *, whole:
         if name in whole and value != int(value):
             message = f"{name} must be a whole number; seen {value!r}"
             raise ArgumentError(message)
+
+
+def check_positive(settings: object, names: Collection[str]) -> None:
+    """Refuse a parameter that is not above 0.
+
+    Parameters
+    ----------
+    settings : object
+        Has an attribute for each name.
+    names : collection of str
+
+    Raises
+    ------
+    ArgumentError
+        At the first that is not; its name and value are said.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not value > 0:
+            message = f"{name} must be above 0; seen {value!r}"
+            raise ArgumentError(message)

@@ -14,6 +14,8 @@ import torch
 from tokenspace import checkpoint, extension
 from tokenspace.checkpoint.folders.contents import is_model_folder
 from tokenspace.errors import ArgumentError, OutputError
+from tokenspace.train import rounds
+from tokenspace.train.bounds import check_positive
 from tokenspace.train.new_rows.network import loaded, partial, written
 from tokenspace.train.new_rows.objectives import objective_of
 from tokenspace.train.new_rows.texts import Cutter
@@ -98,22 +100,11 @@ class Plan:
     seed: int
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "lr", "length"):
-            value = getattr(self, name)
-            if not value > 0:
-                message = f"{name} must be above 0; seen {value!r}"
-                raise ArgumentError(message)
+        check_positive(self, ("steps", "batch", "lr", "length"))
 
     def texts_of(self, examples: list[Example], step: int) -> list[Example]:
-        """Return the texts of a step: each round goes through all of them, in an order of its own."""
-        chosen: list[Example] = []
-        order = np.empty(0, dtype=np.int64)
-        for at in range(step * self.batch, (step + 1) * self.batch):
-            round_, place = divmod(at, len(examples))
-            if not chosen or place == 0:
-                order = np.random.default_rng([self.seed, round_, 1]).permutation(len(examples))
-            chosen.append(examples[order[place]])
-        return chosen
+        """Return the texts of a step."""
+        return [examples[place] for place in rounds.places(step, batch=self.batch, count=len(examples), seed=(self.seed, 1))]
 
 
 def train_new_rows(  # noqa: PLR0913 - each an option of the command

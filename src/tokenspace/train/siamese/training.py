@@ -13,6 +13,8 @@ import torch
 from tokenspace.analysis.sentences import evaluate_sentences, retrieval
 from tokenspace.errors import ArgumentError, NotFiniteError, OutputError
 from tokenspace.texts.pairs import SentencePairs, read_sentence_pairs
+from tokenspace.train import rounds
+from tokenspace.train.bounds import check_positive
 from tokenspace.train.siamese.encoders import TOGETHER, encoder_of
 from tokenspace.train.siamese.objectives import OBJECTIVES, Objective, Softmax, copies
 from tokenspace.train.state import State
@@ -117,22 +119,11 @@ class Plan:
     every: int
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "lr", "every"):
-            value = getattr(self, name)
-            if not value > 0:
-                message = f"{name} must be above 0; seen {value!r}"
-                raise ArgumentError(message)
+        check_positive(self, ("steps", "batch", "lr", "every"))
 
     def places(self, pairs: int, step: int) -> list[int]:
-        """Return which pairs a step takes: each round goes through all of them, in an order of its own."""
-        chosen: list[int] = []
-        order = np.empty(0, dtype=np.int64)
-        for at in range(step * self.batch, (step + 1) * self.batch):
-            round_, place = divmod(at, pairs)
-            if not chosen or place == 0:
-                order = np.random.default_rng([self.seed, round_, 2]).permutation(pairs)
-            chosen.append(int(order[place]))
-        return chosen
+        """Return which pairs a step takes."""
+        return rounds.places(step, batch=self.batch, count=pairs, seed=(self.seed, 2))
 
 
 def train_siamese(  # noqa: PLR0913 - each an option of the command
