@@ -47,7 +47,11 @@ def missing(documented: set[str]) -> Iterator[str]:
     """Yield each public name that is documented neither where it is offered nor where it is defined."""
     for module in public_modules():
         for name in module.__all__:
-            value = getattr(module, name)
+            try:
+                value = getattr(module, name)
+            except ImportError as error:  # of a module that is imported at first use
+                print(f"{module.__name__}.{name} is not looked at: {error}")
+                continue
             homes = {f"{module.__name__}.{name}", f"{getattr(value, '__module__', '')}.{name}"}
             if inspect.ismodule(value):
                 homes = {f"{value.__name__}.{inner}" for inner in [*getattr(value, "__all__", vars(value))]}
