@@ -127,12 +127,13 @@ def listen(host: str, port: int | None) -> socket.socket:
         If there is no such host, or the port is taken.
     """
     try:
-        family, kind, *_, where = socket.getaddrinfo(host or None, port or 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, proto, _, where = socket.getaddrinfo(host or None, port or 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
         message = f"cannot listen on {host!r}: {error.strerror or error}"
         raise OutputError(message, hint="--host 127.0.0.1 is this machine") from None
     for candidate in [port] if port is not None else range(PORT, PORT + TRIED):
-        found = socket.socket(family, kind)
+        # asyncio sends small answers at once (TCP_NODELAY) only where a socket says that it is TCP; else each may wait 40 ms for an ACK
+        found = socket.socket(family, kind, proto)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((where[0], candidate, *where[2:]))
