@@ -169,6 +169,12 @@ def _of(function: Callable[..., Any], **names: str) -> Callable[..., Any]:
     return lambda world, t, **more: function(world.tables[t], **{names.get(name, name): value for name, value in more.items()})
 
 
+def _near(opened: Opened, q: str, **more: Any) -> dict[str, Any]:
+    if not q and more == {"k": K.default, "include_query": INCLUDE.default}:
+        return lists.opening(opened)
+    return lists.near(opened, q or opened.opening, **more)
+
+
 def _between(function: Callable[..., Any], **names: str) -> Callable[..., Any]:
     """Adapt a function of two tables."""
     return lambda world, a, b, **more: function(
@@ -209,7 +215,7 @@ def _map(world: World, t: str, method: str, x: str, y: str) -> columns.Column:
 
 ENDPOINTS = (
     Endpoint("/tables", _tables, (), "search", what="The tables, and what this installation can show"),
-    Endpoint("/near", _of(lambda one, q, **more: lists.near(one, q or one.opening, **more)),
+    Endpoint("/near", _of(_near),
              (T, OPENING, K, INCLUDE, LIVE), "search", what="Exact neighbours under the three measures"),
     Endpoint("/near", lambda world, t, queries, k: {"answers": [lists.near(world.tables[t], q, k=k) for q in queries]},
              (T, Parameter("queries", str, many=True), K), "slow", "POST", what="The same for several queries"),

@@ -82,6 +82,12 @@ def near(opened: Opened, text: str, *, k: int = 12, include_query: bool = False)
     }
 
 
+def opening(opened: Opened) -> dict[str, Any]:
+    """Return the list that a table opens with: worked out once, as every page begins with it."""
+    document: dict[str, Any] = opened.keep("opening", lambda: near(opened, opened.opening))
+    return document
+
+
 def described(opened: Opened, vector: NDArray[np.float64], ids: NDArray[np.int64]) -> dict[int, dict[str, Any]]:
     """Return token, norm and three measures of rows, by id."""
     table, zeros = opened.table, np.zeros(len(ids), dtype=np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import threading
 from concurrent.futures import Future
@@ -22,11 +21,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from tokenspace.measures import Measure
+    from tokenspace.native import CodedRows
     from tokenspace.table import EmbeddingTable
 
 
 CODED = 1 << 20, 1 << 28
-"""Numbers of a table whose rows are coded at once for all three searches: fewer are searched as quickly without; more take 256 MB."""
+"""Numbers of a table whose rows are coded for all three searches: fewer are searched as quickly without; more take 256 MB."""
+
+UNCODED = 4
+"""Times that searches are asked for before the rows are coded: 400,000 of 50 numbers take 0.2 s, in which their first list is painted."""
 
 
 class Opened:
@@ -73,6 +76,7 @@ class Opened:
         self.columns = {title: _column(title, values, table.n) for title, values in (columns or {}).items()}
         self._lock = threading.RLock()
         self._searches: dict[Measure, search.Exact] = {}
+        self._asked = 0
         self._kept: dict[Any, Future[Any]] = {}
 
     @cached_property
@@ -90,16 +94,39 @@ class Opened:
         return [*known, *words, "#0"][0]
 
     def searches(self) -> dict[Measure, search.Exact]:
-        """Return the exact search of each measure, over one set of codes."""
+        """Return the exact search of each measure, over one set of codes once there have been a few."""
         with self._lock:
             if not self._searches:
                 codes = codes_of(self.table)
-                for measure in MEASURES:
-                    self._searches[measure] = search.Exact(self.table.matrix, measure, threads=self.threads, codes=codes)
-                    if codes is None and CODED[0] <= self.table.matrix.size <= CODED[1]:
-                        with contextlib.suppress(ArgumentError):  # rows that cannot be coded are searched as they are
-                            codes = self._searches[measure].code()
-            return self._searches
+                self._searches = self._over(codes, "every" if codes is None and self._worth_codes() else "auto")
+            self._asked += 1
+            due = self._asked > UNCODED
+        if due:
+            self.code()
+        return self._searches
+
+    def code(self) -> None:
+        """Code the rows, where that is worth it and possible; meanwhile the searches go on without."""
+        self.keep("codes", self._code)
+
+    def _code(self) -> None:
+        if codes_of(self.table) is not None or not self._worth_codes():
+            return
+        try:
+            codes = self._over(None)["cosine"].code()
+        except ArgumentError:  # rows that cannot be coded are searched as they are
+            return
+        coded = self._over(codes)
+        for one in coded.values():
+            one.search(self.table.matrix[0], 1)  # what each measure needs of every row is worked out here, and not when asked
+        self._searches = coded
+
+    def _worth_codes(self) -> bool:
+        return CODED[0] <= self.table.matrix.size <= CODED[1]
+
+    def _over(self, codes: tuple[CodedRows, NDArray[np.float64]] | None, path: str = "auto") -> dict[Measure, search.Exact]:
+        matrix, threads, lengths = self.table.matrix, self.threads, self.lengths
+        return {one: search.Exact(matrix, one, threads=threads, path=path, codes=codes, lengths=lengths) for one in MEASURES}
 
     @cached_property
     def folded(self) -> bytes:

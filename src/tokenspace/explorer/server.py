@@ -12,9 +12,9 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tokenspace.errors import OutputError
-from tokenspace.explorer import lists
 from tokenspace.explorer.app import application
 from tokenspace.explorer.safety import Doors
+from tokenspace.explorer.warming import warm
 
 if TYPE_CHECKING:
     import asyncio
@@ -105,17 +105,12 @@ def serve(
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=1 << 17,
     )
-    threading.Thread(target=_warm, args=(tables[0],), daemon=True).start()
+    warm(tables[0])
     told(address)
     if open_browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
-
-
-def _warm(opened: Opened) -> None:
-    """Make the searches of the first table while the browser starts."""
-    lists.near(opened, opened.opening)
 
 
 def listen(host: str, port: int | None) -> socket.socket:

@@ -55,6 +55,8 @@ class Exact:
         compiled kernels or because its numbers leave float32's range, is refused.
     codes : CodedRows, optional
         The rows' codes, made before by `code` of another search of the same matrix; saves coding them.
+    lengths : array of shape (n,), float64, optional
+        The rows' norms, as `tokenspace.measures.norms` gives them; saves measuring them.
     engine : "local", "ray" or tokenspace.engines.Engine, optional
         Where the work runs, a shard at a time: in threads here, or on a Ray cluster. Ids and scores are the same. Left out, threads
         go through the matrix as a whole. With an engine nothing is kept from one search to the next, so ask many queries at once.
@@ -112,6 +114,7 @@ class Exact:
         threads: int | None = None,
         path: PathName | str = "auto",
         codes: tuple[CodedRows, NDArray[np.float64]] | None = None,
+        lengths: NDArray[np.float64] | None = None,
         engine: str | Engine | None = None,
     ) -> None:
         check_measure(measure)
@@ -124,7 +127,8 @@ class Exact:
 
             self._spread = spread_of(self.matrix, measure, engine_of(engine, threads=threads), path, codes)
             return
-        lengths = np.concatenate(self._run(lambda part: norms(self.matrix[slice(*part)])))
+        if lengths is None:
+            lengths = np.concatenate(self._run(lambda part: norms(self.matrix[slice(*part)])))
         if not np.isfinite(lengths).all():
             check_finite(self.matrix, "matrix")
         self._lengths = lengths if measure == "cosine" else None

@@ -25,6 +25,14 @@ function query(params) {
   return given.toString();
 }
 
+/** An answer that early.js asked for, good for one question. @param {string} address @returns {Promise<Response> | undefined} */
+function taken(address) {
+  const early = /** @type {any} */ (globalThis).tokenspaceEarly ?? {};
+  const answer = early[address];
+  delete early[address];
+  return answer;
+}
+
 /** @param {string} path @param {Params} params @param {{signal?: AbortSignal, post?: boolean}} [options] */
 async function request(path, params, options = {}) {
   const address = `/api/v1${path}${options.post ? "" : `?${query(params)}`}`;
@@ -32,7 +40,7 @@ async function request(path, params, options = {}) {
   /** @type {Response} */
   let response;
   try {
-    response = await fetch(address, { ...init, signal: options.signal, credentials: "same-origin" });
+    response = await (taken(address) ?? fetch(address, { ...init, signal: options.signal, credentials: "same-origin" }));
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new Refused(0, { message: "the explorer does not answer", hint: "was it stopped? start tokenspace explore again" });

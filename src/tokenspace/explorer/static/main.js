@@ -88,7 +88,7 @@ function App() {
     </header>
     <nav aria-label="Views"><ul>${VIEWS.map((each, index) => html`<li key=${each}><a href=${`#${new URLSearchParams({ ...kept(), view: each })}`} aria-current=${each === name ? "page" : undefined} title=${`${TITLES[each]} (${index + 1})`} onClick=${(/** @type {MouseEvent} */ event) => { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); show({ view: each }, { push: true }); }}>${TITLES[each]}</a></li>`)}</ul></nav>
     <main id="main" tabindex="-1">${Shown ? html`<${Shown} />` : html`<div class="waiting" style="height: 400px"></div>`}</main>
-    <div class="sr" aria-live="polite">${spoken.value}</div>
+    <div class="sr" aria-live="polite">${spoken}</div>
     <div class=${toast.value ? "toast on" : "toast"} role="status">${toast.value}</div>
     <dialog ref=${help} aria-labelledby="help-title" onClick=${(/** @type {Event} */ event) => event.target === help.current && help.current?.close()}>
       <h2 id="help-title">Three measures, three neighbourhoods</h2>

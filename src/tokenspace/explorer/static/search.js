@@ -1,7 +1,7 @@
 // The one box: a token or an expression, completed over all rows while one types.
 import { signal } from "./vendor/signals.js";
 import { ask, latest } from "./api.js";
-import { Token, html, reference, useEffect, useRef } from "./ui.js";
+import { Token, afterPaint, html, reference, useEffect, useRef } from "./ui.js";
 import { busy, look, opening, place, table, typed } from "./state.js";
 
 /** @type {import("./vendor/signals.js").Signal<[number, string][]>} */
@@ -92,9 +92,11 @@ export function Search() {
       onInput=${(/** @type {InputEvent} */ event) => {
         const typedText = /** @type {HTMLInputElement} */ (event.target).value;
         const late = new Promise((done) => setTimeout(done, PATIENCE));
-        Promise.race([typed(typedText), late]).then(() => {
-          if (box.current?.value === typedText) complete(typedText);
-        });
+        Promise.race([typed(typedText), late]).then(() =>
+          afterPaint(() => {
+            if (box.current?.value === typedText) complete(typedText);
+          }),
+        );
       }}
       onKeyDown=${pressed}
       onFocus=${(/** @type {FocusEvent} */ event) => /** @type {HTMLInputElement} */ (event.target).select()}

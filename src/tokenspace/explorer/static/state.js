@@ -46,6 +46,8 @@ export const table = computed(() => {
   const tables = world.value?.tables ?? [];
   return tables.find((one) => one.name === place.value.t) ?? tables[0] ?? null;
 });
+/** Whether the query's own rows may stand in its lists. */
+export const self = computed(() => place.value.self === "1");
 export const k = computed(() => Math.min(200, Math.max(1, Number.parseInt(place.value.k, 10) || 12)));
 /** The chosen neighbour v: its row id in the answer shown, or null. */
 export const chosen = computed(() => chosenOf(answer.value));
@@ -91,6 +93,20 @@ export function show(change, options = {}) {
 
 const searching = latest();
 
+/** Milliseconds before the page says that it waits: what turns while the answer is worked out takes the processor from it. */
+const PATIENCE = 150;
+let patient = 0;
+
+/** @param {boolean} asked whether a question is under way */
+function waits(asked) {
+  if (asked) patient ||= setTimeout(() => (busy.value = true), PATIENCE);
+  else {
+    clearTimeout(patient);
+    patient = 0;
+    busy.value = false;
+  }
+}
+
 /**
  * Ask for the neighbours of a text.
  * @param {string} text
@@ -99,25 +115,22 @@ const searching = latest();
 async function search(text, options = {}) {
   const one = table.peek();
   if (!one || !text) return;
-  busy.value = true;
+  waits(true);
   try {
     const live = Boolean(options.live);
     const found = await searching.run((signal) =>
-      ask("/near", { t: one.name, q: text, k: k.peek(), include_query: place.peek().self === "1", live }, { signal }),
+      ask("/near", { t: one.name, q: text, k: k.peek(), include_query: self.peek(), live }, { signal }),
     );
     if (!found) return;
-    if (found.error) {
-      busy.value = false; // what is typed so far names nothing
-      return;
-    }
+    waits(false);
+    if (found.error) return; // what is typed so far names nothing
     batch(() => {
       answer.value = found;
       problem.value = null;
-      busy.value = false;
       spoken.value = agreement(found).sentence;
     });
   } catch (error) {
-    busy.value = false;
+    waits(false);
     if (!(error instanceof Refused)) throw error;
     if (!options.live) {
       problem.value = error;

@@ -68,6 +68,13 @@ export const quoted = (text) => (/^[\w.,/:@%+=-]+$/.test(text) && !text.startsWi
 /** A string as Python takes it. @param {string} text */
 export const python = (text) => JSON.stringify(text);
 
+/**
+ * Do something in a task of its own after the next frame, whose paint is then done.
+ * @param {() => void} work
+ * @param {number} [wait] milliseconds more
+ */
+export const afterPaint = (work, wait = 0) => requestAnimationFrame(() => setTimeout(work, wait));
+
 /** A short vector of letters for list keys and colours. @param {Measure} measure */
 export const letterOf = (measure) => MEASURES.find((one) => one.key === measure)?.letter ?? "e";
 

@@ -1,7 +1,7 @@
 // The first view: three exact lists side by side, joined by threads that show where each row stands under the next measure.
 import { csv, save } from "../exports.js";
-import { MEASURES, Token, count, html, number, python, quoted, reference, useEffect, useState, visible } from "../ui.js";
-import { agreement, answer, busy, chosen, hovered, k, look, place, problem, second, settled, show, table } from "../state.js";
+import { MEASURES, Token, count, afterPaint, html, number, python, quoted, reference, useEffect, useState, visible } from "../ui.js";
+import { agreement, answer, busy, chosen, hovered, k, look, problem, second, self, settled, show, table } from "../state.js";
 import { Command } from "./command.js";
 import { Geometry } from "./geometry.js";
 
@@ -16,7 +16,7 @@ export function Neighbours() {
   const [picture, setPicture] = useState(/** @type {any} */ (null));
   const ready = Boolean(found);
   useEffect(() => {
-    if (ready) requestAnimationFrame(() => setTimeout(() => import("../map/small.js").then((module) => setPicture(() => module.SmallMap)), 60));
+    if (ready) afterPaint(() => import("../map/small.js").then((module) => setPicture(() => module.SmallMap)), 60);
   }, [ready]);
   if (!one) return null;
   return html`<div class="page neighbours">
@@ -58,11 +58,11 @@ function Lists({ found }) {
       <h1 id="lists-title">Nearest to <span class="query"><${Token} token=${found.query} /></span></h1>
       <div class="tools">
         <label>k <input type="number" class="k" min="1" max="200" value=${k.value} onChange=${(/** @type {Event} */ event) => show({ k: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
-        <label class="switch"><input type="checkbox" checked=${place.value.self === "1"} onChange=${() => show({ self: place.value.self === "1" ? "" : "1" })} /> own rows too</label>
+        <label class="switch"><input type="checkbox" checked=${self.value} onChange=${() => show({ self: self.peek() ? "" : "1" })} /> own rows too</label>
         <button type="button" class="quiet" onClick=${() => save(`${found.query}.csv`, csv(COLUMNS, everyRow(found)), "text/csv;charset=utf-8")}>CSV</button>
         <button type="button" class="quiet" onClick=${() => save(`${found.query}.json`, `${JSON.stringify({ table: found.table, query: found.query, neighbours: found.neighbours }, null, 2)}\n`, "application/json")}>JSON</button>
         <${Command} title="The same lists" lines=${[
-          `tokenspace near ${quoted(found.query)} -k ${found.k}${place.value.self === "1" ? " --include-query" : ""} -t ${quoted(one?.argument ?? found.table)}`,
+          `tokenspace near ${quoted(found.query)} -k ${found.k}${self.value ? " --include-query" : ""} -t ${quoted(one?.argument ?? found.table)}`,
           `table = ts.open(${python(one?.argument ?? found.table)}); ${ts}, measure="euclidean")`,
         ]} />
       </div>
@@ -106,12 +106,12 @@ function Threads({ left, right, rows, times }) {
       const other = at.get(row.id);
       if (other === undefined) return null;
       const lit = hovered.value === row.id ? "lit" : chosen.value === row.id ? "chosen" : times.get(row.id) === 3 ? "all" : "";
-      return html`<path key=${row.id} class=${lit} vector-effect="non-scaling-stroke" d=${`M0,${y(index)}C18,${y(index)} 22,${y(other)} 40,${y(other)}`} />`;
+      return html`<path class=${lit} vector-effect="non-scaling-stroke" d=${`M0,${y(index)}C18,${y(index)} 22,${y(other)} 40,${y(other)}`} />`;
     })}
   </svg>`;
 }
 
-/** @param {{measure: import("../ui.js").MeasureName, found: Answer, times: Map<number, number>, lists: number}} props */
+/** Rows have no keys: another answer is written into the elements that are there. @param {{measure: import("../ui.js").MeasureName, found: Answer, times: Map<number, number>, lists: number}} props */
 function List({ measure, found, times, lists }) {
   const rows = found.neighbours[measure.key];
   const others = MEASURES.filter((one) => one.key !== measure.key);
@@ -128,7 +128,6 @@ function List({ measure, found, times, lists }) {
         const alone = times.get(row.id) === 1;
         const name = `${row.rank}. ${visible(row.token)}: ${measure.title} ${number(row.score)}${everywhere ? ", in all lists" : alone ? ", in this list only" : ""}`;
         return html`<tr
-          key=${row.id}
           class=${[hovered.value === row.id ? "lit" : "", chosen.value === row.id ? "chosen" : ""].join(" ")}
           onPointerEnter=${() => (hovered.value = row.id)}
           onPointerLeave=${() => (hovered.value = null)}
