@@ -54,7 +54,7 @@ def _(mo, sources, table, tokens):
     bigger = table.extend(tokens, init=[table[part].mean(axis=0) for part in sources])
     proof = bigger.proof(table)
     rows = [{"new word": token, "nearest": ", ".join(bigger.nearest(token, k=6).tokens)} for token in tokens]
-    mo.vstack([mo.ui.table(rows, selection=None), mo.md(f"**The old rows:** {proof}")])
+    mo.vstack([mo.ui.table(rows, selection=None, wrapped_columns=["nearest"]), mo.md(f"**The old rows:** {proof}")])
     return bigger, proof
 
 
@@ -102,7 +102,13 @@ def _(layer, losses, mo, tokens):
     shapes = [tuple(parameter.shape) for parameter in layer.parameters()]
     fall = f"{losses[0]:.4f} to {losses[-1]:.4f}" if losses else "not trained"
     rows_after = [{"new word": token, "nearest": ", ".join(trained.nearest(token, k=6).tokens)} for token in tokens]
-    mo.vstack([mo.md(f"Parameters: {shapes}. Loss: {fall}."), mo.ui.table(rows_after, selection=None), mo.md(f"**The old rows:** {after}")])
+    mo.vstack(
+        [
+            mo.md(f"Parameters: {shapes}. Loss: {fall}."),
+            mo.ui.table(rows_after, selection=None, wrapped_columns=["nearest"]),
+            mo.md(f"**The old rows:** {after}"),
+        ]
+    )
     return after, trained
 
 

@@ -515,7 +515,7 @@ def test_a_server_that_has_gone_is_said(browser, address):
         assert "does not answer" in page.text_content("[role=alert]")
 
 
-def test_the_notebook_widget_shows_the_same_lists(browser, address, folder):
+def test_notebook_widgets_show_the_same_lists_and_each_its_own(browser, address, folder):
     notebook = pytest.importorskip("tokenspace.explorer.notebook")
     widget = notebook.Explorer(ts.open(folder / "before.safetensors"), "king")
     with opened(browser, address) as page:
@@ -525,24 +525,30 @@ def test_the_notebook_widget_shows_the_same_lists(browser, address, folder):
             return [message, [base64.b64encode(one).decode() for one in buffers]]
 
         page.expose_function("ask_python", answered)
-        page.route("**/widget-test", lambda route: route.fulfill(body="<!doctype html><div id=el></div>", content_type="text/html"))
+        page.route(
+            "**/widget-test",
+            lambda route: route.fulfill(body="<!doctype html><div id=king></div><div id=queen></div>", content_type="text/html"),
+        )
         page.goto(f"{address}widget-test")
         page.evaluate(
-            """async ([text, style, query]) => {
-                const told = [], model = {get: name => ({_style: style, query, k: 12})[name], on: (_, f) => told.push(f), off: () => {},
-                    send: async content => { const [answer, buffers] = await window.ask_python(content);
-                        const views = buffers.map(text => new DataView(Uint8Array.from(atob(text), one => one.charCodeAt(0)).buffer));
-                        told.forEach(f => f(answer, views)); }};
-                const module = await import(URL.createObjectURL(new Blob([text], {type: "text/javascript"})));
-                await module.default.render({model, el: document.getElementById("el")});
+            """async ([text, style]) => {
+                const module = await import(URL.createObjectURL(new Blob([text], {type: "text/javascript"}))); // marimo has one for all
+                for (const query of ["king", "queen"]) {
+                    const told = [], model = {get: name => ({_style: style, query, k: 12})[name], on: (_, f) => told.push(f), off: () => {},
+                        send: async content => { const [answer, buffers] = await window.ask_python(content);
+                            const views = buffers.map(text => new DataView(Uint8Array.from(atob(text), one => one.charCodeAt(0)).buffer));
+                            told.forEach(f => f(answer, views)); }};
+                    await module.default.render({model, el: document.getElementById(query)});
+                }
             }""",
-            [widget._esm, widget._style, "king"],
+            [widget._esm, widget._style],
         )
-        page.wait_for_selector("#el .list tbody tr")
+        for query in ("king", "queen"):
+            page.wait_for_selector(f"#{query} .list tbody tr")
+            first = page.locator(f"#{query} table[data-measure=cosine] .token").first.text_content()
+            assert first == printed_lists(folder / "before.safetensors", query)["cosine"][0]["token"]
+            page.wait_for_selector(f"#{query} .handle")
         assert page.url == f"{address}widget-test"
-        first = page.locator("#el table[data-measure=cosine] .token").first.text_content()
-        assert first == printed_lists(folder / "before.safetensors", "king")["cosine"][0]["token"]
-        page.wait_for_selector("#el .handle")
 
 
 @pytest.mark.parametrize(

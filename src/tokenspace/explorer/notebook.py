@@ -29,21 +29,27 @@ IMPORT = re.compile(r'(\bfrom\s*|\bimport\s*\(\s*|\bimport\s*)"(\.{1,2}/[^"]+)"'
 
 LOADER = """
 const files = %s;
-const made = new Map();
-function address(name) {
+function address(name, made) {
   if (!made.has(name)) {
-    const text = files[name].text.replace(/"\\u0000(\\d+)"/g, (_, at) => JSON.stringify(address(files[name].needs[at])));
+    const text = files[name].text.replace(/"\\u0000(\\d+)"/g, (_, at) => JSON.stringify(address(files[name].needs[at], made)));
     made.set(name, URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
   }
   return made.get(name);
 }
 async function render(given) {
-  const { show_in } = await import(address("widget.js"));
-  return show_in(given);
+  const made = new Map();
+  const { show_in } = await import(address("widget.js", made));
+  const end = await show_in(given);
+  return () => {
+    end();
+    for (const each of made.values()) URL.revokeObjectURL(each);
+  };
 }
 export default { render };
 """
-"""Gives each module an address of its own (a blob's), those it imports first, since a notebook takes one module and no more."""
+"""Gives each module an address of its own (a blob's), those it imports first, since a notebook takes one module and no more.
+
+New addresses for each widget, so that none shares what it shows with another: marimo evaluates the one module once for all of them."""
 
 
 def one_module(name: str = "widget.js") -> str:
