@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,18 +54,14 @@ def command(
     Neighbours under the three measures, the geometry of a pair, the layer, a map of all rows; two tables are compared. The page is
     served to this machine alone, and asks nothing of any other. Ctrl-C ends it.
     """
-    for package in ("starlette", "uvicorn"):
-        if importlib.util.find_spec(package) is None:
-            message = f"the explorer needs {package}, which is not installed"
-            raise MissingExtraError(message, hint='pip install "tokenspace[explore]"')
+    try:
+        from tokenspace.explorer import serve  # noqa: PLC0415 - the web server is optional
+    except ImportError as error:
+        message = f"the explorer needs {error.name}, which is not installed"
+        raise MissingExtraError(message, hint='pip install "tokenspace[explore]"') from error
     names = tables or (table,)
     extra = dict(_column(text) for text in columns)
     opened = [_opened(name, extra if place == 0 else {}, threads) for place, name in enumerate(names)]
-    from tokenspace.explorer.warming import warm  # noqa: PLC0415 - brings NumPy, which --help does not need
-
-    warm(opened[0])
-    from tokenspace.explorer import serve  # noqa: PLC0415 - takes 0.1 s, in which the first list is worked out
-
     serve(opened, open_browser=sys.stdout.isatty() if open_browser is None else open_browser, told=_tell, **options)
 
 

@@ -3,8 +3,7 @@
 `serve` runs it, as ``tokenspace explore`` does; `application` is the ASGI application alone. ``static/`` holds the page: ES modules as
 they are, without a build step. The modules here, from the bottom: `opened` (a table and what is kept of it), `lists`, `pairs`, `layers`,
 `columns`, `maps`, `comparing`, `attending`, `exercises` (what each view shows, as plain documents; none knows the web), `api` (their
-names and limits, as data), `warming` (the first list, early), `safety` (who may ask), `app` (all of it as one application), `server`
-(socket, browser, Ctrl-C).
+names and limits, as data), `safety` (who may ask), `app` (all of it as one application), `server` (socket, browser, Ctrl-C).
 """
 
 from __future__ import annotations

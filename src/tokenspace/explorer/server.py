@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import threading
+import time
 import webbrowser
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,9 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tokenspace.errors import OutputError
+from tokenspace.explorer import lists
 from tokenspace.explorer.app import application
 from tokenspace.explorer.safety import Doors
-from tokenspace.explorer.warming import warm
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,6 +30,9 @@ TRIED = 20
 
 CONNECTIONS = 1024
 """Open at a time; the next is told to come back."""
+
+PAINTED = 1.5
+"""Seconds until the page should stand: two cores have enough to do until then."""
 
 SLOW = 15.0
 """Seconds a caller may take to send the head of its first request."""
@@ -105,12 +109,19 @@ def serve(
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=1 << 17,
     )
-    warm(tables[0])
+    threading.Thread(target=_warm, args=(tables[0],), daemon=True).start()  # not before: it would hold the imports up
     told(address)
     if open_browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _warm(opened: Opened) -> None:
+    """Work out the first list while the browser starts and, when it should be painted, what makes the next ones quick."""
+    lists.opening(opened)
+    time.sleep(PAINTED)
+    opened.code()
 
 
 def listen(host: str, port: int | None) -> socket.socket:
