@@ -126,6 +126,7 @@ async function search(text, options = {}) {
     if (found.error) return; // what is typed so far names nothing
     batch(() => {
       answer.value = found;
+      hovered.value = null; // another row is in its place
       problem.value = null;
       spoken.value = agreement(found).sentence;
     });
