@@ -505,6 +505,14 @@ def test_a_narrow_screen_is_not_scrolled_sideways(browser, address):
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
 
 
+@pytest.mark.parametrize("fragment", ["", "q=queen&k=5", "q=king+-+man&self=1", "k=oops"])
+def test_what_is_asked_for_before_the_modules_come_is_not_asked_for_again(browser, address, fragment):
+    with opened(browser, address) as page:
+        go(page, fragment, wait=".handle")
+        for path in ("/near?", "/tables?"):
+            assert sum(path in url for url in page.asked) == 1, page.asked
+
+
 def test_a_server_that_has_gone_is_said(browser, address):
     with opened(browser, address, wrong=("ERR_FAILED", "Failed to load")) as page:
         go(page)

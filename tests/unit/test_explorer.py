@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import tokenspace as ts
+from tokenspace import native
 from tokenspace.cli import main
 from tokenspace.errors import ArgumentError, DuplicateTokenError, MissingExtraError, NotFiniteError, ShapeError, UnknownTokenError
 from tokenspace.explorer import api, columns, comparing, layers, lists, maps, pairs
@@ -69,6 +70,16 @@ def test_every_row_of_an_odd_table_can_be_asked_for(dtype):
             assert [term["id"] for term in found["terms"]] == [row if text != "#3" else ODD.index("#3")]
             assert len(found["neighbours"]["euclidean"]) == len(ODD) - 1
             json.loads(json_of(found))
+
+
+@pytest.mark.skipif(native.LEVEL == "numpy", reason="rows are coded by the compiled kernels only")
+def test_lists_are_the_same_before_rows_are_coded_and_after():
+    one = opened([f"w{i}" for i in range(20_000)], RNG.standard_normal((20_000, 64)).astype(np.float32))
+    before = [lists.near(one, f"w{i}") for i in range(3)]
+    assert one.searches()["cosine"].explain(1, 12).path == "every"
+    after = [lists.near(one, f"w{i}") for i in range(3)]  # one of these is asked once too often, and codes are made
+    assert one.searches()["cosine"].explain(1, 12).path == "bytes"
+    assert before == after
 
 
 def test_equal_rows_rank_by_id_and_a_zero_row_has_no_cosine():
