@@ -114,7 +114,8 @@ class Opened:
             return
         try:
             codes = self._over(None)["cosine"].code()
-        except ArgumentError:  # rows that cannot be coded are searched as they are
+        except ArgumentError:  # rows that cannot be coded are searched as they are, by whichever path is quickest
+            self._searches = self._over(None)
             return
         coded = self._over(codes)
         for one in coded.values():
