@@ -54,7 +54,7 @@ def pairwise(
     dtype : float32 or float64, optional
         Of the result. Left out, that of `out`, else float64 where x or y is float64, float32 otherwise.
     sums : "float64" or "float32", default "float64"
-        What inner products and cosines are summed in; float32 is some three times as fast, and right next to ``|u| |v|`` only.
+        What inner products and cosines are summed in; float32 is twice as fast, and right next to ``|u| |v|`` only.
     threads : int, optional
         Default: as many as CPUs this process may use. The result has the same bits for any number.
     progress : callable, optional
@@ -100,12 +100,14 @@ def pairwise(
     The vice of ``sums="float32"``: a product that is small next to ``|u| |v|``, of rows almost orthogonal, is right next to their lengths
     and not next to itself, and so is a cosine near 0.
 
-    A float32 distance, and what is summed in float32, depends on its two rows alone, not on those beside them, and has the same bits on
-    every processor that multiplies and adds in one instruction (x86 since 2013, ARM), given compiled kernels. Elsewhere, for other
-    sums, and around rows whose largest number is outside 2^-40..2^50, the work is done in float64 and the last bits are BLAS's.
+    A float32 result of tables that are not float64 depends on its two rows alone, not on those beside them, and has the same bits on
+    every processor that multiplies and adds in one instruction (x86 since 2013, ARM), given compiled kernels. Elsewhere, for float64
+    results, and where distances or float32 sums meet rows whose largest number is outside 2^-40..2^50, the work is done by BLAS in float64
+    and the last bits are BLAS's.
 
-    Time O(q·n·d). Neither table is copied whole, whatever its type: beyond the result, memory is about 20 MB, in float64 30 MB a thread.
-    Memory-mapped tables may be larger than memory; they are read once to find what is not finite.
+    Time O(q·n·d): in float32 about that of a float32 matrix product, in float64 twice that; half of it for x with itself. Neither table is
+    copied whole, whatever its type: beyond the result, memory is about 20 MB, in float64 30 MB a thread. Memory-mapped tables may be
+    larger than memory; they are read once to find what is not finite.
 
     References
     ----------

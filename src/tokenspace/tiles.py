@@ -1,8 +1,9 @@
 """How all pairs of two tables are measured: cell by cell of the result, in float32 where that can be proved, in float64 elsewhere.
 
-In float32 a kernel sums over short stretches and adds those up in float64, and takes distances from the differences. In float64 it is
-matrix products and, for distances, the identity (12) on rows whose mean is removed; the pairs that still cancel are done again from
-their difference. A cell's arithmetic depends on the cell alone, so no bit depends on how many threads there are.
+A float32 result comes from a kernel: sums in float32 over short stretches, those added up in float64, distances taken from the
+differences; or, for products, all in float64. A float64 result comes from matrix products and, for distances, the identity (12) on rows
+whose mean is removed; the pairs that still cancel are done again from their difference. A cell's arithmetic depends on the cell alone,
+so no bit depends on how many threads there are.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from tokenspace.measures import Measure
+    from tokenspace.native.tiles import Term
 
     Progress = Callable[[int, int], object]
     Sums = Literal["float64", "float32"]
@@ -36,6 +38,9 @@ SMALLEST, LARGEST = 2.0**-40, 2.0**50
 
 TINY = 2.0**-100
 """A squared distance below it may have lost terms below float32's smallest number, 2^-126: computed again in float64."""
+
+LIMITS = {"euclidean": np.inf, "inner_product": float(np.finfo(np.float32).max), "cosine": 1.0}
+"""What the kernel clips results to; an inner product beyond it has no place in float32."""
 
 CANCELS = 2.0**-10
 """In float64, pairs with |u-v|^2 below this share of |u|^2 + |v|^2 are computed from their difference: above it the identity is right
@@ -48,13 +53,13 @@ PREPARED = 1 << 21
 def cell_size(arithmetic: str, d: int, *, halved: bool) -> tuple[int, int]:
     """Return how many rows of x, and of y, make a cell.
 
-    In float64 as many as make 8 MB of results. In float32 as many of y as a cache of 1 MB holds, and more of x, so that bringing y there
-    costs little; not as many where half of a symmetric result is computed, since cells on its diagonal are computed whole.
+    For matrix products as many as make 8 MB of results. For the kernel as many of y as a cache of 1 MB holds, and more of x, so that
+    bringing y there costs little; not more where half of a symmetric result is computed, since cells on its diagonal are computed whole.
     """
     if arithmetic == "float64":
         return 1024, 1024
     columns = max(64, min(512, (1 << 18) // d // 16 * 16))
-    return (2 if halved else 4) * columns, columns
+    return (1 if halved else 4) * columns, columns
 
 
 @dataclass
@@ -87,7 +92,7 @@ class Side:
     factors : array of float64
         One for each row, 1 or the inverse of its length.
     usual : dict
-        For each cell, by its first row: whether float32 holds its products and squares.
+        For each cell, by its first row: whether its products and squares can be summed, in float32 if that is what they are summed in.
     """
 
     start: int
@@ -117,7 +122,7 @@ class Pairs:
         Any float type, or integers that float32 holds. The same object where a table is measured with itself.
     threads : int
     sums : "float64" or "float32"
-        What products are summed in where the result is float32; such distances are taken from differences either way.
+        What products are summed in where the result is float32; such distances are taken from differences, in float32, either way.
     """
 
     measure: Measure
@@ -155,7 +160,7 @@ class Pairs:
             If a result is too large for its type.
         """
         doubles = np.float64 in {self.x.dtype.type, self.y.dtype.type, out.dtype.type}
-        narrow = not doubles and native.fuses() and (self.measure == "euclidean" or self.sums == "float32")
+        narrow = not doubles and native.fuses()
         halved = self.x is self.y and len(out) == len(self.y)
         cell = cell_size("float32" if narrow else "float64", self.x.shape[1], halved=halved)
         step = -(-PREPARED // (self.x.shape[1] * cell[0])) * cell[0]
@@ -205,10 +210,12 @@ class Pairs:
         return Side(part.start, panels, factors, {part.start + piece.start: fits for piece, fits in zip(pieces, usual, strict=True)})
 
     def _prepare(self, block: NDArray[np.float32], factors: NDArray[np.float64]) -> bool:
-        """Set the factors of some rows; return whether float32 holds their products and squares."""
+        """Set the factors of some rows; return whether their products and squares can be summed."""
         if self.measure == "cosine":
             with np.errstate(divide="ignore"):  # a zero row: 0 times infinity will be NaN, as it should
                 np.divide(1, norms(block), out=factors)
+        if self._term == "exact product":
+            return True  # float64 holds all of them
         sizes = np.abs(block).max(axis=1)
         return bool(sizes.max() <= LARGEST and sizes.min(initial=1, where=sizes > 0) >= SMALLEST)
 
@@ -217,13 +224,7 @@ class Pairs:
         rows, columns = corner
         own = slice(result.first + rows.start, result.first + rows.stop)
         place, x, y = result.out[rows, columns], self.x[own], self.y[columns]
-        if left is not None and right is not None and left.usual[own.start] and right.usual[columns.start]:
-            adjacent = place.dtype.isnative and place.flags.aligned and (place.strides[1] == place.itemsize or place.shape[1] == 1)
-            target = place if adjacent else np.empty(place.shape, dtype=np.float32)
-            self._narrow_cell(left, right, own, columns, target)
-            if not adjacent:
-                place[...] = target
-        else:
+        if left is None or right is None or not self._narrow_cell(left, right, own, columns, place):
             cell = self._wide_cell(x, y)
             _check_size(cell, place.dtype)
             place[...] = np.triu(cell) + np.triu(cell, 1).T if result.halved and rows == columns else cell
@@ -236,19 +237,31 @@ class Pairs:
             result.out[columns, rows] = place.T
         result.tally.add(place.size * (1 + mirrored))
 
-    def _narrow_cell(self, left: Side, right: Side, own: slice, columns: slice, out: NDArray[np.float32]) -> None:
+    @property
+    def _term(self) -> Term:
+        """What the kernel sums."""
+        return "difference" if self.measure == "euclidean" else "product" if self.sums == "float32" else "exact product"
+
+    def _narrow_cell(self, left: Side, right: Side, own: slice, columns: slice, out: NDArray[Any]) -> bool:
+        """Fill one cell by the kernel; return whether float32 held everything."""
+        if not (left.usual[own.start] and right.usual[columns.start]):
+            return False
+        adjacent = out.dtype.isnative and out.flags.aligned and (out.strides[1] == out.itemsize or out.shape[1] == 1)
+        target = out if adjacent else np.empty(out.shape, dtype=np.float32)
         a = slice(own.start - left.start, own.stop - left.start)
         width = right.values.shape[2]
         b = slice((columns.start - right.start) // width, -(-(columns.stop - right.start) // width))
         factors = left.factors[a], right.factors[b.start * width : b.stop * width]
-        if self.measure != "euclidean":
-            limit = 1.0 if self.measure == "cosine" else np.inf
-            native.all_pairs("product", left.values[a], right.values[b], out, factors=factors, limit=limit)
-            return
-        doubtful = native.all_pairs("difference", left.values[a], right.values[b], out, factors=factors, tiny=TINY)
-        if doubtful and self.y.dtype.kind not in "iu" and self.x.dtype.kind not in "iu":  # whole numbers lose nothing
-            i, j = np.nonzero(out <= TINY**0.5)
-            _from_differences(self.x[own], self.y[columns], i, j, out)
+        limit = LIMITS[self.measure]
+        doubtful = native.all_pairs(self._term, left.values[a], right.values[b], target, factors=factors, limit=limit, tiny=TINY)
+        if doubtful and self.measure == "inner_product":
+            return False  # one is too large
+        if doubtful and self.measure == "euclidean" and {self.x.dtype.kind, self.y.dtype.kind}.isdisjoint("iu"):  # those lose nothing
+            i, j = np.nonzero(target <= TINY**0.5)
+            _from_differences(self.x[own], self.y[columns], i, j, target)
+        if not adjacent:
+            out[...] = target
+        return True
 
     @cached_property
     def _middle(self) -> NDArray[np.float64]:

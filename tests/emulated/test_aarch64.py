@@ -78,10 +78,11 @@ def test_sums_codes_and_packed_rows_have_the_same_bits(both, dtype, d):
         np.testing.assert_array_equal(here, there)
 
 
+@pytest.mark.parametrize("sums", ["float32", "float64"])
 @pytest.mark.parametrize("measure", ts.MEASURES)
-def test_all_pairs_have_the_same_bits(both, measure):
+def test_all_pairs_have_the_same_bits(both, measure, sums):
     x, y = rows_of(2, 70, 210), rows_of(3, 45, 210)
-    here, there = both(lambda: ts.pairwise(x, y, measure=measure, sums="float32", threads=1))
+    here, there = both(lambda: ts.pairwise(x, y, measure=measure, sums=sums, threads=1))
     np.testing.assert_array_equal(here, there)
 
 

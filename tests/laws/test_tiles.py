@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tokenspace import native, pairwise
-from tokenspace.errors import DtypeError, ShapeError
-from tokenspace.native import reference_tiles
+from tokenspace.errors import DtypeError, NotFiniteError, ShapeError
+from tokenspace.native import reference_tiles, tiles
 
 UNIT = Fraction(1, 2**24)
 REALS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -31,7 +31,7 @@ def panels_of(columns):
 
 @pytest.mark.parametrize("d", [1, 15, 16, 17, 50, 191, 192, 193, 400])
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (6, 16), (12, 17), (13, 5), (25, 300)])
-@pytest.mark.parametrize("term", ["product", "difference"])
+@pytest.mark.parametrize("term", ["product", "difference", "exact product"])
 def test_all_pairs_give_the_twins_bits(native_level, m, n, d, term):
     rng = np.random.default_rng(d)
     rows = (rng.standard_normal((m, d + 3)) * 10.0 ** rng.integers(-3, 3, (m, 1))).astype(np.float32)[:, 1:-2]
@@ -39,7 +39,7 @@ def test_all_pairs_give_the_twins_bits(native_level, m, n, d, term):
     factors = rng.random(m), rng.random(len(panels) * 16)
     ours, twin = (np.full((m, n + 2), 7, dtype=np.float32) for _ in range(2))
     few = native.all_pairs(term, rows, panels, ours[:, 1:-1], factors=factors, limit=300, tiny=3)
-    other = reference_tiles.all_pairs(term == "difference", rows, panels, *factors, 300, 3, twin[:, 1:-1])
+    other = reference_tiles.all_pairs(tiles.TERMS.index(term), rows, panels, *factors, 300, 3, twin[:, 1:-1])
     np.testing.assert_array_equal(ours.view(np.int32), twin.view(np.int32))
     assert few == other
     assert (ours[:, [0, -1]] == 7).all()
@@ -72,8 +72,25 @@ def test_no_error_is_above_its_bound(d, data):
     product = sum(p * q for p, q in zip(a, b, strict=True))
     distance = Fraction(float(pairwise(u[None], v[None])[0, 0]))
     assert (distance / (1 + 16 * UNIT)) ** 2 <= squared <= (distance / (1 - 16 * UNIT)) ** 2
-    ours = Fraction(float(pairwise(u[None], v[None], measure="inner_product")[0, 0]))
+    ours = Fraction(float(pairwise(u[None], v[None], measure="inner_product", sums="float32")[0, 0]))
     assert (ours - product) ** 2 <= (28 * UNIT) ** 2 * sum(p * p for p in a) * sum(q * q for q in b)
+
+
+@given(st.integers(1, 60), st.data())
+def test_products_summed_in_float64_are_right_next_to_themselves(d, data):
+    """Of any numbers that float32 has: within a rounding, and what the sums are off by, or said to be too large."""
+    u, v = (data.draw(hnp.arrays(np.float32, d, elements=REALS)) for _ in range(2))
+    a, b = ([Fraction(float(x)) for x in vector] for vector in (u, v))
+    product = sum(p * q for p, q in zip(a, b, strict=True))
+    lost = Fraction(d, 2**53) * sum(abs(p * q) for p, q in zip(a, b, strict=True))
+    largest = Fraction(float(np.finfo(np.float32).max))
+    try:
+        ours = Fraction(float(pairwise(u[None], v[None], measure="inner_product")[0, 0]))
+    except NotFiniteError:
+        assert abs(product) > largest - lost
+        return
+    assert abs(product) <= largest + lost
+    assert abs(ours - product) <= UNIT * abs(product) + 2 * lost + Fraction(1, 2**150)  # half of float32's smallest number
 
 
 def test_all_pairs_refuse_what_would_be_read_or_written_outside(native_level):

@@ -22,7 +22,9 @@ UNIT = 2.0**-24
 
 @pytest.fixture
 def small_cells(monkeypatch):
-    monkeypatch.setattr("tokenspace.tiles.cell_size", lambda arithmetic, *_, **__: (32 if arithmetic == "float32" else 16, 16))
+    monkeypatch.setattr(
+        "tokenspace.tiles.cell_size", lambda arithmetic, _, *, halved: (32 if arithmetic == "float32" and not halved else 16, 16)
+    )
     monkeypatch.setattr("tokenspace.tiles.PREPARED", 600)
 
 
@@ -57,6 +59,7 @@ def test_all_pairs_of_every_element_type(measure, dtype, native_level):
     assert_within_bounds(result, measure, x, y)
     if dtype != np.float64:
         np.testing.assert_allclose(pairwise(x, y, measure=measure, dtype=np.float64), exact(measure, x, y), rtol=1e-10)
+        np.testing.assert_allclose(ts.pairwise(x, y, measure=measure), exact(measure, x, y), rtol=16 * UNIT)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -130,11 +133,13 @@ def test_a_table_with_itself_is_symmetric_with_an_exact_diagonal(small_cells, dt
     assert (pairwise(x[:4], x.copy())[np.arange(4), np.arange(4)] == 0).all()
 
 
+@pytest.mark.parametrize("sums", ["float32", "float64"])
 @pytest.mark.parametrize("measure", MEASURES)
-def test_a_float32_result_depends_on_its_two_rows_alone(small_cells, measure):
+def test_a_float32_result_depends_on_its_two_rows_alone(small_cells, measure, sums):
+    pairwise = partial(ts.pairwise, sums=sums)
     rng = np.random.default_rng(4)
     x, y = (rng.standard_normal((rows, 210)).astype(np.float32) for rows in (50, 45))
-    x[7] *= 1e20  # its cells, rows 0 to 31, are computed in float64
+    x[7] *= 1e18  # its cells, rows 0 to 31, are computed in float64
     whole = pairwise(x, y, measure=measure)
     for i in (32, 33, 49):
         np.testing.assert_array_equal(pairwise(x[i : i + 1], y[::-1], measure=measure)[0], whole[i, ::-1])
@@ -143,12 +148,14 @@ def test_a_float32_result_depends_on_its_two_rows_alone(small_cells, measure):
     np.testing.assert_array_equal(halved[:18, 18:], whole[32:, [10, 20]])
 
 
+@pytest.mark.parametrize("sums", ["float32", "float64"])
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_thread_count_changes_no_bit(small_cells, measure, dtype):
+def test_the_thread_count_changes_no_bit(small_cells, measure, dtype, sums):
     x = np.random.default_rng(4).standard_normal((83, 60)).astype(dtype)
     for y in (None, x[5:70]):
-        np.testing.assert_array_equal(pairwise(x, y, measure=measure, threads=1), pairwise(x, y, measure=measure, threads=3))
+        one, three = (ts.pairwise(x, y, measure=measure, sums=sums, threads=threads) for threads in (1, 3))
+        np.testing.assert_array_equal(one, three)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -251,9 +258,25 @@ def test_the_cosine_of_zero_rows_is_nan_in_bulk(native_level):
     assert pairwise(np.float32([[0, 0]]), np.float32([[3, 4]])) == 5
 
 
-def test_cosines_never_leave_their_range():
+def test_products_of_any_size_are_summed_in_float64(small_cells, native_level):
+    """Float32's largest numbers and its smallest, and products of 24 bits that cancel to the last one."""
+    x = np.float32([[2.0**127, 2.0**127, 1], [2.0**-149, 2.0**-149, 0], [1 + 2.0**-23, 1, 0]])
+    y = np.float32([[2.0**-140, -(2.0**-140), 2.0**-40], [2.0**127, 2.0**126, 0], [1 - 2.0**-24, -1, 0]])
+    wanted = x.astype(np.float64) @ y.T.astype(np.float64)
+    assert wanted[0, 0] == 2.0**-40
+    assert 0 < wanted[2, 2] < 2.0**-23
+    safe = np.array([[0, 1, 2, 1, 2, 1, 0, 2], [0, 0, 0, 1, 1, 2, 2, 2]])
+    for i, j in safe.T:
+        assert ts.pairwise(x[i : i + 1], y[j : j + 1], measure="inner_product") == np.float32(wanted[i, j])
+        cosine = ts.pairwise(x[i : i + 1], y[j : j + 1], measure="cosine")[0, 0]
+        lengths = np.linalg.norm(x[i].astype(np.float64)) * np.linalg.norm(y[j].astype(np.float64))
+        assert cosine == pytest.approx(wanted[i, j] / lengths, rel=1e-7)
+
+
+@pytest.mark.parametrize("sums", ["float32", "float64"])
+def test_cosines_never_leave_their_range(sums):
     x = np.random.default_rng(10).standard_normal((200, 7)).astype(np.float32)
-    assert np.abs(pairwise(x, -3 * x, measure="cosine")).max() == 1
+    assert np.abs(ts.pairwise(x, -3 * x, measure="cosine", sums=sums)).max() == 1
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -281,10 +304,12 @@ def test_misfits_are_refused_with_both_shapes():
         pairwise(np.ones((1, 2)), threads=0)
 
 
-def test_a_result_that_float32_cannot_hold_is_refused_not_infinite(native_level):
+@pytest.mark.parametrize("sums", ["float32", "float64"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_result_that_float32_cannot_hold_is_refused_not_infinite(native_level, sums, sign):
     x = np.full((1, 4), 1e30, dtype=np.float32)
-    with pytest.raises(NotFiniteError, match="float64"):
-        pairwise(x, measure="inner_product")
+    with pytest.raises(NotFiniteError, match=r"4e\+60 is too large for float32"):
+        ts.pairwise(x, sign * x, measure="inner_product", sums=sums)
     assert pairwise(x, measure="inner_product", dtype=np.float64)[0, 0] == pytest.approx(4e60, rel=1e-6)
 
 

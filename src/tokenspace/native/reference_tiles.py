@@ -9,6 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+PRODUCT, DIFFERENCE, EXACT_PRODUCT = range(3)
 CHAIN, CHUNK = 16, 192
 """Terms that are added one after the other, and terms whose chains are added in float32 before float64 takes them; the kernel's."""
 
@@ -27,8 +28,25 @@ def fused(x: NDArray[np.float32], y: NDArray[np.float32], z: NDArray[np.float32]
     return np.where((error != 0) & even, np.nextafter(total, np.copysign(np.inf, error)), total).astype(np.float32)
 
 
+def chunk_of_sums(form: int, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32] | NDArray[np.float64]:
+    """Return the sums over one chunk of terms, of every row of x with every row of y."""
+    if form == EXACT_PRODUCT:
+        exact = np.zeros((len(x), len(y)))
+        for k in range(x.shape[1]):  # each product is exact, so that fusing would change nothing
+            exact += x[:, None, k].astype(np.float64) * y[None, :, k]
+        return exact
+    total = np.zeros((len(x), len(y)), dtype=np.float32)
+    for first in range(0, x.shape[1], CHAIN):
+        chain = np.zeros(total.shape, dtype=np.float32)
+        for k in range(first, min(first + CHAIN, x.shape[1])):
+            a, b = y[None, :, k], x[:, None, k]
+            chain = fused(a - b, a - b, chain) if form == DIFFERENCE else fused(a, b, chain)
+        total += chain
+    return total
+
+
 def all_pairs(
-    difference: bool,  # noqa: FBT001 - mirrors the kernel's argument list
+    form: int,
     rows: NDArray[np.float32],
     panels: NDArray[np.float32],
     row_factors: NDArray[np.float64],
@@ -37,23 +55,15 @@ def all_pairs(
     tiny: float,
     out: NDArray[np.float32],
 ) -> int:
-    """Fill `out` with the products of all pairs, times two factors, or with their distances; count the squares below `tiny`."""
+    """Fill `out` with the products of all pairs, times two factors, or with their distances; count the doubtful ones."""
     d = rows.shape[1]
     columns = panels.transpose(0, 2, 1).reshape(-1, d)
     total = np.zeros((len(rows), len(columns)))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for start in range(0, d, CHUNK):
-            part = np.zeros(total.shape, dtype=np.float32)
-            end = min(start + CHUNK, d)
-            for first in range(start, end, CHAIN):
-                chain = np.zeros(total.shape, dtype=np.float32)
-                for k in range(first, min(first + CHAIN, end)):
-                    x, y = columns[None, :, k], rows[:, None, k]
-                    chain = fused(x - y, x - y, chain) if difference else fused(x, y, chain)
-                part += chain
-            total += part
+            total += chunk_of_sums(form, rows[:, start : start + CHUNK], columns[:, start : start + CHUNK])
         total *= row_factors[:, None] * factors[None, :]
-        np.clip(total, -limit, limit, out=total)
-        narrow = total.astype(np.float32)
-        out[...] = (np.sqrt(narrow) if difference else narrow)[:, : out.shape[1]]
-    return int(np.count_nonzero(total < tiny)) if difference else 0
+        clipped = np.clip(total, -limit, limit)
+        narrow = clipped.astype(np.float32)
+        out[...] = (np.sqrt(narrow) if form == DIFFERENCE else narrow)[:, : out.shape[1]]
+    return int(np.count_nonzero(total < tiny if form == DIFFERENCE else total != clipped))

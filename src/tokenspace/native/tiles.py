@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 COLUMNS = 16
 """Columns that lie side by side in a panel; the kernel's number."""
 
+Term = Literal["product", "difference", "exact product"]
+TERMS: tuple[Term, ...] = ("product", "difference", "exact product")
+"""The kernel's forms, by their numbers."""
+
 ALIGNED = 64
 """Bytes: a panel's 16 numbers then fill one line of the cache; loads across two of them cost the kernel 5 %."""
 
@@ -30,16 +34,21 @@ def fuses() -> bool:
 
 
 def new_panels(n: int, d: int) -> NDArray[np.float32]:
-    """Return panels for n columns of d numbers: zeros of shape (ceil(n / 16), d, 16), float32, aligned as the kernel likes it."""
+    """Return panels for n columns of d numbers, of shape (ceil(n / 16), d, 16), float32, aligned as the kernel likes it.
+
+    Whoever asks fills them; zeros stand in the last one only.
+    """
     shape = -(-n // COLUMNS), d, COLUMNS
     size = math.prod(shape) * 4
-    room = np.zeros(size + ALIGNED, dtype=np.uint8)
+    room = np.empty(size + ALIGNED, dtype=np.uint8)
     start = -room.ctypes.data % ALIGNED
-    return room[start : start + size].view(np.float32).reshape(shape)
+    panels = room[start : start + size].view(np.float32).reshape(shape)
+    panels[-1:] = 0
+    return panels
 
 
 def all_pairs(
-    term: Literal["product", "difference"],
+    term: Term,
     rows: NDArray[np.float32],
     panels: NDArray[np.float32],
     out: NDArray[np.float32],
@@ -52,8 +61,9 @@ def all_pairs(
 
     Parameters
     ----------
-    term : "product" or "difference"
-        ``out[i, j]`` is s f_i g_j for the sum s of products (10), or its square root for the sum s of squared differences (9).
+    term : "product", "difference" or "exact product"
+        ``out[i, j]`` is s f_i g_j for the sum s of products (10), or its square root for the sum s of squared differences (9). Exact
+        products are summed in float64, the others in float32.
     rows : array of shape (m, d), float32
         The numbers of a row must be adjacent.
     panels : array of shape (ceil(n / 16), d, 16), float32, C-contiguous
@@ -65,12 +75,13 @@ def all_pairs(
     limit : float, optional
         What s f_i g_j is clipped to, on both sides.
     tiny : float, optional
-        Sums of squared differences below it are counted.
+        What sums of squared differences are held against.
 
     Returns
     -------
     int
-        How many are below `tiny`, those of the columns that fill up the last panel among them.
+        How many differences are below `tiny`, how many products beyond `limit` or NaN; those of the columns that fill up the last panel
+        among them.
 
     Raises
     ------
@@ -79,9 +90,10 @@ def all_pairs(
 
     Notes
     -----
-    Sums are taken in float32 over 192 numbers, by chains of 16, and in float64 beyond. As long as no term leaves float32's range, a
+    Sums in float32 are taken over 192 numbers, by chains of 16, and in float64 beyond. As long as no term leaves float32's range, a
     product is off by at most 28·2^-24 |u| |v| and a distance by at most 16·2^-24 of itself, for any d and with the last rounding
-    included. Each result depends on its two rows alone and has the same bits from every build. Time O(m·n·d), no memory.
+    included. An exact product is off by 2^-24 of itself and d·2^-53 |u| |v|, whatever the numbers; it takes twice the time. Each result
+    depends on its two rows alone and has the same bits from every build. Time O(m·n·d), no memory.
     """
     (m, d), n = rows.shape, out.shape[1]
     count = -(-n // COLUMNS)
@@ -93,8 +105,7 @@ def all_pairs(
     if types != [*3 * ["float32"], *2 * ["float64"]]:
         message = f"all_pairs takes float32 rows, panels and out, and float64 factors; seen {', '.join(types)}"
         raise DtypeError(message)
-    compiled = kernel("all_pairs")
-    difference = term == "difference"
+    compiled, form = kernel("all_pairs"), TERMS.index(term)
     if compiled is None:
-        return reference_tiles.all_pairs(difference, rows, panels, *factors, limit, tiny, out)
-    return int(compiled(difference, rows, rows.strides[0], m, panels, n, d, *factors, limit, tiny, out, out.strides[0]))
+        return reference_tiles.all_pairs(form, rows, panels, *factors, limit, tiny, out)
+    return int(compiled(form, rows, rows.strides[0], m, panels, n, d, *factors, limit, tiny, out, out.strides[0]))
