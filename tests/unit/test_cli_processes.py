@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -162,3 +163,27 @@ def test_completion_is_clicks_own() -> None:
     assert "_tokenspace_completion" in out
     _, out, _ = finished(_TOKENSPACE_COMPLETE="bash_complete", COMP_WORDS="tokenspace ne", COMP_CWORD="1")
     assert out.strip() == "plain,near"
+
+
+def test_near_answers_each_line_as_it_is_typed(vectors: str) -> None:
+    """A pipe that stays open: what somebody types is answered before the next line comes, also a line that comes in two pieces."""
+    process = start("near", "-", "-t", vectors, "-m", "euclidean", "-k", "1")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    patience = threading.Timer(60, process.kill)
+    patience.start()
+    answers = []
+    for typed, lines in (("king\n", 2), ("man", 0), ("\r\nqueen\n", 2)):  # with the line of names, once
+        process.stdin.write(typed)
+        process.stdin.flush()
+        answers += [process.stdout.readline().split("\t")[0] for _ in range(lines)]
+    assert answers == ["query", "king", "man", "queen"]
+    rest, _ = process.communicate("apple")
+    patience.cancel()
+    assert rest.startswith("apple\teuclidean\t1\t")
+
+
+def test_near_answers_what_stands_before_a_bad_line(vectors: str) -> None:
+    code, out, err = finished("near", "-", "-t", vectors, "-m", "cosine", "-k", "1", given="king\nqueen\nquen\nman\n")
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["query", "king", "queen"]
+    assert (code, err.splitlines()[0]) == (1, "error: token 'quen' is not in the vocabulary of 5 tokens")

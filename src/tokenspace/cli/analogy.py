@@ -28,4 +28,4 @@ def command(a: str, b: str, c: str, **options: Any) -> None:
 
     The three tokens themselves are left out of the answers.
     """
-    answer([f"{b} - {a} + {c}"], **options)
+    answer([[f"{b} - {a} + {c}"]], **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +24,9 @@ WANTED = (*MEASURES, "all")
 """What a search may be asked for."""
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+BLOCK = 1 << 16
+"""Bytes of standard input read at a time, at the most: what a pipe holds."""
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
@@ -123,13 +128,32 @@ def engine(engine: str | None, address: str | None, keep: str | None, threads: i
     return engine_of(engine or "local", address=address, threads=threads, keep=keep)
 
 
-def words(arguments: tuple[str, ...]) -> Iterator[str]:
-    """Yield the arguments; ``-`` stands for the lines of standard input."""
+def words(arguments: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the arguments, a list at a time; ``-`` stands for the lines of standard input that are no blanks, as many as have come."""
+    given: list[str] = []
     for argument in arguments:
-        if argument == "-":
-            yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
-        else:
-            yield argument
+        if argument != "-":
+            given.append(argument)
+            continue
+        yield given
+        given = []
+        yield from ([line for line in lines if line.strip()] for lines in _lines_at_hand())
+    yield given
+
+
+def _lines_at_hand() -> Iterator[list[str]]:
+    """Yield the lines of standard input as they come: one that somebody types, thousands of a file; what is said so far goes out first."""
+    decoder = codecs.getincrementaldecoder(sys.stdin.encoding)(sys.stdin.errors or "strict")
+    letters, rest = io.IncrementalNewlineDecoder(decoder, translate=True), ""
+    stream: Any = sys.stdin.buffer
+    while True:
+        sys.stdout.flush()
+        block = stream.read1(BLOCK)
+        *lines, rest = (rest + letters.decode(block, final=not block)).split("\n")
+        if not block:
+            yield [*lines, rest]
+            return
+        yield lines
 
 
 def open_table(name: str) -> Any:

@@ -32,7 +32,7 @@ def command(tokens: tuple[str, ...], table: str, *, as_json: bool, **options: An
 
 
 def answer(queries: Any, *, table: str, as_json: bool, measure: str, **options: Any) -> None:
-    """Search and print; what `near` and `analogy` share."""
+    """Search lists of queries and print; what `near` and `analogy` share."""
     from tokenspace.cli import neighbours  # noqa: PLC0415 - brings NumPy, which --help does not need
     from tokenspace.measures import MEASURES  # noqa: PLC0415
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tokenspace import search
 from tokenspace.cli import output
-from tokenspace.errors import ZeroVectorError
+from tokenspace.errors import TokenspaceError, ZeroVectorError
 from tokenspace.formats.codes import codes_of
 from tokenspace.measures import MEASURES, Measure, norms
 from tokenspace.queries import terms_of
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tokenspace.engines import Engine
+    from tokenspace.search import Found
     from tokenspace.table import EmbeddingTable
 
-TOGETHER = 64
-"""Queries searched at a time: enough to share one pass over the rows, few enough for answers to come while lines still arrive."""
+TOGETHER = 512
+"""Queries searched at a time, where so many are at hand: as many as a search takes together. 64 cost it 1.6 times as much."""
 
 TITLES: dict[Measure, tuple[str, str]] = {
     "euclidean": ("Euclidean distance (9)", "distance"),
@@ -35,11 +36,11 @@ TITLES: dict[Measure, tuple[str, str]] = {
 }
 SHORT: dict[Measure, str] = {"euclidean": "euc", "inner_product": "inn", "cosine": "cos"}
 LEGEND = "● in all three lists   ○ in this list only   ranks: the place under the other two measures"
+NONE = np.empty(0, dtype=np.int64)
 NAMES = ("query", "measure", "rank", "token", "id", "score", "norm")
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbour(NamedTuple):
     """One row of a list: a token, its measure and length, and its place under every measure (empty if not asked for)."""
 
     rank: int
@@ -68,7 +69,7 @@ class Answer:
 
 def find(  # noqa: PLR0913 - the options of the command line
     table: EmbeddingTable,
-    queries: Iterable[str],
+    queries: Iterable[Sequence[str]],
     *,
     measures: Sequence[Measure] = MEASURES,
     k: int = 10,
@@ -83,8 +84,8 @@ def find(  # noqa: PLR0913 - the options of the command line
     Parameters
     ----------
     table : EmbeddingTable
-    queries : iterable of str
-        Tokens, expressions, or vectors in brackets; read as they come.
+    queries : iterable of sequences of str
+        Tokens, expressions, or vectors in brackets; a sequence is answered before the next one is asked for.
     measures : sequence of str
         The lists wanted.
     k : int
@@ -110,46 +111,68 @@ def find(  # noqa: PLR0913 - the options of the command line
     codes = codes_of(table) if engine is None else None
     searches = {measure: search.Exact(table.matrix, measure, threads=threads, codes=codes, engine=engine) for measure in measures}
     lengths = norms(table.matrix) if ranked else None
-    waiting, told = iter(queries), set[tuple[str, str, str]]()
-    while texts := list(islice(waiting, TOGETHER)):
-        terms = [terms_of(table, text) for text in texts]
-        vectors = np.stack([vector for vector, _ in terms])
-        for text, vector in zip(texts, vectors, strict=True):
-            if "cosine" in measures and not vector.any():
-                message = f"the query {text!r:.60} is the zero vector, for which the cosine is not defined (Definition 5.3)"
-                if len(measures) == 1:
-                    raise ZeroVectorError(message, hint="use -m euclidean")
-                output.note(message)
-        out = None if include_query else [own for _, own in terms]
-        for measure, one in searches.items() if explain else ():
+    told = set[tuple[str, str, str]]()
+    for texts, vectors, own, problem in _asked(table, queries, measures):
+        for measure, one in searches.items() if explain and texts else ():
             plan = one.explain(len(texts), k)
             if (measure, plan.path, plan.reason) not in told:
                 told.add((measure, plan.path, plan.reason))
                 output.note(f"{len(texts)} queries, {measure}, {plan}")
-        found = {measure: searches[measure].search(vectors, k, exclude=out) for measure in measures}
+        out = None if include_query else own
+        found = {measure: _named(table, searches[measure].search(vectors, k, exclude=out)) for measure in measures if texts}
         for place, text in enumerate(texts):
-            kept = {m: _kept(found[m].ids[place], found[m].scores[place]) for m in measures}
-            every = np.unique(np.concatenate(list(kept.values())))
-            own = terms[place][1][:0] if include_query else terms[place][1]
-            places = ranks(table.matrix, lengths, vectors[place], every, without=own, threads=threads) if lengths is not None else {}
-            among = {measure: dict(zip(every.tolist(), each.tolist(), strict=True)) for measure, each in places.items()}
-            yield Answer(text, {m: _rows(table, kept[m], found[m].scores[place], among) for m in measures})
+            lists = {measure: rows[place] for measure, rows in found.items()}
+            if lengths is not None:
+                every = np.unique([row.id for rows in lists.values() for row in rows]).astype(np.int64)
+                places = ranks(table.matrix, lengths, vectors[place], every, without=NONE if include_query else own[place], threads=threads)
+                among = {measure: dict(zip(every.tolist(), each.tolist(), strict=True)) for measure, each in places.items()}
+                for measure, rows in lists.items():
+                    lists[measure] = [row._replace(ranks={other: among[other][row.id] for other in among}) for row in rows]
+            yield Answer(text, lists)
+        if problem is not None:
+            raise problem
 
 
-def _kept(ids: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the rows found; none where the query has no cosine with any row."""
-    return ids[: 0 if np.isnan(scores[:1]).any() else int((ids >= 0).sum())]  # -1, where there is one, comes last
+def _asked(
+    table: EmbeddingTable, queries: Iterable[Sequence[str]], measures: Sequence[Measure]
+) -> Iterator[tuple[Sequence[str], NDArray[np.float64], list[NDArray[np.int64]], TokenspaceError | None]]:
+    """Yield queries, `TOGETHER` at the most, with vectors, the rows that each names, and what is wrong with the one after them."""
+    for given in queries:
+        for start in range(0, len(given), TOGETHER):
+            texts = given[start : start + TOGETHER]
+            rows = table.vocabulary.find(texts)
+            vectors, own, problem = np.empty((len(texts), table.d)), [], None
+            vectors[rows >= 0] = table.matrix[rows[rows >= 0]]
+            for place, text in enumerate(texts):
+                try:
+                    if rows[place] < 0:
+                        vectors[place], named = terms_of(table, text)
+                    else:
+                        named = rows[place : place + 1]
+                    if "cosine" in measures and not vectors[place].any():
+                        _say_zero(text, alone=len(measures) == 1)
+                except TokenspaceError as error:
+                    problem = error
+                    break
+                own.append(named)
+            yield texts[: len(own)], vectors[: len(own)], own, problem
 
 
-def _rows(
-    table: EmbeddingTable, ids: NDArray[np.int64], scores: NDArray[np.float64], places: dict[Measure, dict[int, int]]
-) -> list[Neighbour]:
-    """Name the rows found."""
-    found = zip(table.vocabulary.tokens_of(ids), ids.tolist(), scores, norms(table.matrix, ids), strict=False)
-    return [
-        Neighbour(rank, token, row, float(score), float(norm), {measure: among[row] for measure, among in places.items()})
-        for rank, (token, row, score, norm) in enumerate(found, start=1)
-    ]
+def _say_zero(text: str, *, alone: bool) -> None:
+    message = f"the query {text!r:.60} is the zero vector, for which the cosine is not defined (Definition 5.3)"
+    if alone:
+        raise ZeroVectorError(message, hint="use -m euclidean")
+    output.note(message)
+
+
+def _named(table: EmbeddingTable, found: Found) -> list[list[Neighbour]]:
+    """Return the rows found for each query, with names and lengths; none where the query has no cosine with any row."""
+    real = found.ids >= 0  # -1, where there is one, comes last
+    real[np.isnan(found.scores[:, :1]).any(axis=1)] = False
+    ids = found.ids[real]
+    rest = zip(table.vocabulary.tokens_of(ids), ids.tolist(), found.scores[real].tolist(), norms(table.matrix, ids).tolist(), strict=True)
+    counts = real.sum(axis=1).tolist()
+    return [[Neighbour(rank, *row, {}) for rank, row in enumerate(islice(rest, count), start=1)] for count in counts]
 
 
 def write(answers: Iterable[Answer], *, table: str, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 """Unicode's marks that turn the direction of what follows, a way to disguise text; joiners, which emoji need, stay."""
 
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+ESCAPED = re.compile(r"[\\\t\n\r]")
 
 
 def on_terminal() -> bool:
@@ -70,16 +72,17 @@ def write_lines(names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """
     above = "\t".join(names) + "\n"
     for row in rows:
-        sys.stdout.write(above + "\t".join(_field(value) for value in row) + "\n")
+        sys.stdout.write(above + "\t".join(map(_field, row)) + "\n")
         above = ""
     sys.stdout.write(above)
 
 
 def _field(value: object) -> str:
     """Write one value: a number with all its digits, text with tab, line ends and backslash escaped, nothing as nothing."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return repr(value) if isinstance(value, float) else str(value).translate(ESCAPES)
+    if isinstance(value, float):
+        return "" if math.isnan(value) else repr(value)
+    text = "" if value is None else str(value)
+    return text.translate(ESCAPES) if ESCAPED.search(text) else text
 
 
 def note(message: str) -> None:

@@ -119,7 +119,7 @@ def _search(table: EmbeddingTable, word: str, threads: int | None, *, plain: boo
     from tokenspace.cli import neighbours  # noqa: PLC0415 - NumPy is loaded when the tour begins
     from tokenspace.measures import norms  # noqa: PLC0415
 
-    (answer,) = neighbours.find(table, [word], threads=threads, ranked=True)
+    (answer,) = neighbours.find(table, [[word]], threads=threads, ranked=True)
     if plain:
         yield from neighbours.plain(answer)
         yield neighbours.LEGEND
@@ -147,7 +147,7 @@ def _analogy(table: EmbeddingTable, words: tuple[str, ...], threads: int | None)
 
     b, _, a, c = words
     expression = f"{b} - {a} + {c}"
-    (answer,) = neighbours.find(table, [expression], k=5, threads=threads)
+    (answer,) = neighbours.find(table, [[expression]], k=5, threads=threads)
     shown = [output.printable(text) for text in (a, b, c, expression)]
     yield "{} is to {} as {} is to ...?  Nearest to {}, its own words left out:".format(*shown)
     for measure, rows in answer.lists.items():
