@@ -59,8 +59,8 @@ def kept_of_everything(matrix, queries, measure, path):
     """Screen with thresholds at minus infinity: each row is kept, with its bounds."""
     search = Exact(matrix, measure, threads=1)
     codes, middle = search.code()
-    keys = Keys(matrix, search._lengths, queries.astype(np.float64), measure)
-    screener = Screener(matrix, keys, search._framed(middle), search._most)
+    keys = Keys(matrix, search._known.lengths, queries.astype(np.float64), measure)
+    screener = Screener(matrix, keys, search._known.framed(middle), search._known.most)
     caught = {}
 
     def stop(screen, k, start, chunks, scale, zero=None):
@@ -124,13 +124,15 @@ def test_one_query_finds_what_the_twin_finds_that_finishes_all(native_level, mea
     if native_level == "numpy":
         pytest.skip("the twins do not serve searches")
     codes, middle = search.code()
-    near = native.Nearest(codes, search._framed(middle).terms, search.matrix, measure, search._lengths, search._most, middle)
+    near = native.Nearest(
+        codes, search._known.framed(middle).terms, search.matrix, measure, search._known.lengths, search._known.most, middle
+    )
     for point in (rows_of(d, 1, d)[0], matrix[0], matrix[-1] * 3):
         query = point.astype(np.float64)
         for first in (0, 16) if n > 300 else (0,):
             keys, ids, finished, bound = near(query, k, first, len(codes.high))
             wanted = np.empty(k), np.empty(k, np.int64), np.zeros(1, np.int64), np.empty(1)
-            table = native.settling.MEASURES[measure], 0, search.matrix, 0, d, search._lengths, 0.0, middle, 0.0
+            table = native.settling.MEASURES[measure], 0, search.matrix, 0, d, search._known.lengths, 0.0, middle, 0.0
             reference_screens.nearest(*[None] * 12, first, len(codes.high), *table, query, *wanted)
             np.testing.assert_array_equal(ids, wanted[1])
             np.testing.assert_array_equal(keys, wanted[0])

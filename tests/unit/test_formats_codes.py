@@ -13,7 +13,7 @@ from tokenspace.search import Exact
 
 ROWS = np.random.default_rng(0).standard_normal((333, 50)).astype(np.float32)
 
-pytestmark = pytest.mark.skipif("bytes" not in Exact(ROWS)._usable, reason="no compiled kernels")
+pytestmark = pytest.mark.skipif("bytes" not in Exact(ROWS)._known.usable, reason="no compiled kernels")
 
 
 @pytest.fixture

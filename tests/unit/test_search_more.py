@@ -114,7 +114,7 @@ def test_the_path_follows_the_costs_and_codes_are_bought_when_they_pay():
 def test_codes_are_made_once_searches_have_paid_for_them():
     rows = np.random.default_rng(1).standard_normal((60_000, 8)).astype(np.float32)
     search = Exact(rows, threads=1)
-    if "bytes" not in search._usable:
+    if "bytes" not in search._known.usable:
         pytest.skip("no compiled kernels")
     paths = [search.search(rows[i], 3, certificate=True).certificate.path for i in range(30)]
     assert paths[0] == "every"
@@ -126,7 +126,7 @@ def coded_search(measure, n=20_000, d=9):
     rows = np.random.default_rng(2).standard_normal((n, d)).astype(np.float32) + 1
     rows[::50] = rows[0]  # ties
     search = Exact(rows, measure, threads=1)
-    if "bytes" not in search._usable:
+    if "bytes" not in search._known.usable:
         pytest.skip("no compiled kernels")
     search.code()
     search.search(rows[1], 5)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import ml_dtypes
 import numpy as np
@@ -21,6 +24,7 @@ from tokenspace.errors import (
     UnknownTokenError,
     ZeroVectorError,
 )
+from tokenspace.search import Exact
 
 TOKENS = ["man", "woman", "king", "queen", "new york", "x-ray", "a - b", "zero"]
 ROWS = np.float32([[1, 0], [1, 2], [3, 0], [3, 2], [5, -5], [0, 4], [-2, -2], [0, 0]])
@@ -181,6 +185,48 @@ def test_a_zero_query_is_refused_alone_and_nan_in_a_batch(table):
     assert np.isnan(table.nearest(["zero", "king"], k=2).scores[0]).all()
     assert table.nearest("zero", k=1, measure="euclidean").tokens == ["man"]
     assert np.isnan(table.nearest("king", k=7).scores[-1])
+
+
+def test_searches_stay_with_the_table_and_its_threads_share_them(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "tokenspace.search.kept.Exact", lambda matrix, measure, **how: made.append(measure) or Exact(matrix, measure, **how)
+    )
+    rows = np.random.default_rng(0).standard_normal((5000, 24)).astype(np.float32)
+    table = EmbeddingTable(map(str, range(5000)), rows)
+    wanted = {measure: Exact(rows, measure).search(rows[:40], 6) for measure in MEASURES}
+
+    def ask(at):
+        measure = MEASURES[at % 3]
+        one = table.nearest(rows[at % 40], k=6, measure=measure, threads=1 + at % 2 * (at > 200))
+        np.testing.assert_array_equal(one.ids, wanted[measure].ids[at % 40])
+        np.testing.assert_array_equal(one.scores, wanted[measure].scores[at % 40])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(200)))
+        assert {measure: made.count(measure) <= 8 for measure in MEASURES} == dict.fromkeys(MEASURES, True)
+        list(pool.map(ask, range(200, 260)))
+    made.clear()
+    for at in range(30):
+        ask(at)
+    assert len(made) <= 6  # for one thread again, and once more where another measure has made the codes meanwhile
+    assert len(pickle.dumps(table)) < 1.3 * rows.nbytes
+
+
+def test_measures_share_the_codes_and_nothing_outlives_the_table():
+    table = EmbeddingTable(map(str, range(300)), np.random.default_rng(0).standard_normal((300, 8)).astype(np.float32))
+    kept = table._kept
+    first, other = (kept.search(measure, 1) for measure in ("cosine", "euclidean"))
+    if "bytes" in first._known.usable:
+        codes = first.code()
+        assert kept.search("euclidean", 1).codes is codes
+        assert kept.search("cosine", 1) is first
+        assert kept.search("inner_product", 1).codes is codes
+        assert other.codes is None
+    matrix = weakref.ref(table.matrix)
+    del table, kept, first, other
+    gc.collect()
+    assert matrix() is None
 
 
 def test_bad_queries_say_what_is_wrong(table):

@@ -7,25 +7,24 @@ depends neither on the path, nor on how many queries come together, nor on the n
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenspace import native
 from tokenspace.engines import engine_of, local
 from tokenspace.errors import ArgumentError, ShapeError
-from tokenspace.measures import EXTREME, Measure, check_measure, is_extreme, norms
+from tokenspace.measures import Measure, check_measure, is_extreme, norms
 from tokenspace.native import CodedRows, Nearest
 from tokenspace.rows import as_matrix, check_finite
 from tokenspace.search import every, product
 from tokenspace.search.alone import Alone
 from tokenspace.search.best import NO_COSINE, Best, Keys, merged, scores
 from tokenspace.search.found import Certificate, Found
+from tokenspace.search.known import Known
 from tokenspace.search.plan import PATHS, PathName, Plan, choose
 from tokenspace.search.ranges import Within, least_key, rows_within
-from tokenspace.search.screen import FARTHEST, LARGEST, LEAST, ROWS, TOGETHER, Frame, Screener, code, middle_of
+from tokenspace.search.screen import TOGETHER, Screener
 from tokenspace.search.subset import checked_exclusions, left_out, rows_among
 
 if TYPE_CHECKING:
@@ -88,23 +87,7 @@ class Exact:
     (array([2, 0]), array([3., 1.]))
     """
 
-    __slots__ = (
-        "_codes",
-        "_extreme",
-        "_farthest",
-        "_frame",
-        "_lengths",
-        "_lock",
-        "_missed",
-        "_most",
-        "_path",
-        "_single",
-        "_spread",
-        "_usable",
-        "matrix",
-        "measure",
-        "threads",
-    )
+    __slots__ = ("_known", "_missed", "_path", "_single", "_spread", "matrix", "measure", "threads")
 
     def __init__(
         self,
@@ -127,29 +110,13 @@ class Exact:
 
             self._spread = spread_of(self.matrix, measure, engine_of(engine, threads=threads), path, codes)
             return
-        if lengths is None:
-            lengths = np.concatenate(self._run(lambda part: norms(self.matrix[slice(*part)])))
-        if not np.isfinite(lengths).all():
-            check_finite(self.matrix, "matrix")
-        self._lengths = lengths if measure == "cosine" else None
-        self._most = float(lengths.max(initial=0))
-        # Only float64 rows can leave the range in which squares keep their digits; such a table is measured pair by pair, scaled.
-        self._extreme = self.matrix.dtype == np.float64 and bool((lengths > EXTREME).any() or (lengths < 1 / EXTREME).any())
-        ordinary = self._most < LARGEST and lengths.min(initial=1, where=lengths > 0) > LEAST and len(lengths) > 0
-        self._usable = PATHS if ordinary and native.LEVEL != "numpy" else ("every", "product")
-        if path != "auto" and path not in self._usable:
-            message = f"path must be auto or one of {', '.join(self._usable)} for this matrix here; seen {path!r}"
+        self._known = Known(self.matrix, measure, self.threads, codes, lengths)
+        if path != "auto" and path not in self._known.usable:
+            message = f"path must be auto or one of {', '.join(self._known.usable)} for this matrix here; seen {path!r}"
             raise ArgumentError(message, hint="" if path in PATHS else f"the paths are {', '.join(PATHS)}")
         self._path = path
-        if codes is not None and {name: part.shape for name, part in codes[0].arrays().items()} != CodedRows.shapes(*self.matrix.shape):
-            message = f"codes of {codes[0].n:,} rows, {codes[0].high.shape}, are not those of a matrix of shape {self.matrix.shape}"
-            raise ShapeError(message, hint="make them with .code() of a search of this matrix")
-        self._codes = codes
-        self._frame: Frame | None = None
-        self._farthest: float | None = None
         self._single: Alone | None = None
         self._missed = 0.0
-        self._lock = threading.Lock()
 
     def search(
         self,
@@ -215,7 +182,7 @@ class Exact:
             return Found(empty.ids[0], empty.scores[0]) if single else empty
         if self._spread is not None:
             found = self._spread.search(q, wanted, progress)
-        elif self._extreme or (q.dtype == np.float64 and is_extreme(q)):
+        elif self._known.extreme or (q.dtype == np.float64 and is_extreme(q)):
             found = self._by_definition(q, wanted)
         else:
             found = self._by_blocks(q, wanted, progress)
@@ -256,14 +223,14 @@ class Exact:
         """
         q, _ = self._checked(queries)
         q = q.astype(np.float64)
-        if is_extreme(q) or (self._spread is None and self._extreme):
+        if is_extreme(q) or (self._spread is None and self._known.extreme):
             message = "a range search needs numbers whose squares float64 can hold"
             raise ArgumentError(message, hint="scale the table and the queries by one factor")
         least_key(threshold, self.measure)
         if self._spread is not None:
             return self._spread.within(q, float(threshold))
-        keys = Keys(self.matrix, self._lengths, q, self.measure)
-        parts = self._run(lambda part: rows_within(self.matrix, keys, float(threshold), *part))
+        keys = Keys(self.matrix, self._known.lengths, q, self.measure)
+        parts = self._known.run(lambda part: rows_within(self.matrix, keys, float(threshold), *part))
         query, row, key = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.lexsort((row, -key, query))
         offsets = np.searchsorted(query[order], np.arange(len(q) + 1))
@@ -293,10 +260,10 @@ class Exact:
     def _planned(self, q: int, k: int) -> Plan:
         """Return what `explain` does, but the plan is shared with other searches."""
         n, d = self.matrix.shape
-        usable = self._usable if self._path == "auto" else (self._path,)
+        usable = self._known.usable if self._path == "auto" else (self._path,)
         # Codes are worth their making only for rows that may be left out unseen; with k near n every row is finished anyway.
         usable = tuple(name for name in usable if name in {"every", "product"} or 4 * k <= n) or ("product",)
-        return choose(q, n, d, k, usable=usable, coded=self._codes is not None, missed=self._missed)
+        return choose(q, n, d, k, usable=usable, coded=self._known.codes is not None, missed=self._missed)
 
     def code(self) -> tuple[CodedRows, NDArray[np.float64]]:
         """Return the rows' codes and the point they are seen from, making them where there are none yet.
@@ -312,55 +279,17 @@ class Exact:
             If the matrix cannot be coded: its numbers leave float32's range, or no compiled kernel is there; or if there is an engine.
         """
         self._alone_only("code")
-        if "bytes" not in self._usable:
-            message = f"this matrix cannot be coded here; its searches go by {' or '.join(self._usable)}"
-            raise ArgumentError(message)
-        with self._lock:
-            if self._codes is None:
-                middle = middle_of(self.matrix)
-                largest = self._most + float(np.linalg.norm(middle))
-                self._codes = code(self.matrix, middle, largest, self._run), middle
-            return self._codes
+        return self._known.coded()
+
+    @property
+    def codes(self) -> tuple[CodedRows, NDArray[np.float64]] | None:
+        """What `code` returns, where it is there already."""
+        return None if self._spread is not None else self._known.codes
 
     def _alone_only(self, name: str) -> None:
         if self._spread is not None:
             message = f"{name}() is for a search without an engine: each shard chooses its own path, where it is searched"
             raise ArgumentError(message, hint="leave engine out")
-
-    def _framed(self, middle: NDArray[np.float64] | None) -> Frame:
-        """Return the rows as the screens see them from `middle`, which codes bring along; None for the point they have now, or any."""
-        with self._lock:
-            if self._frame is None or not (middle is None or np.array_equal(self._frame.middle, middle)):
-                middle = middle_of(self.matrix) if middle is None else middle
-                self._frame = Frame.of(self.matrix, self.measure, self._lengths, middle)
-            return self._frame
-
-    def _reach(self) -> float:
-        """Return how long queries may be for screens to bound their keys: in float32, and not finer than float64 can tell them apart.
-
-        From so far away that rounding makes ties of different distances, those ties count, and a sharper bound would break them.
-        """
-        if self._farthest is None:
-            self._farthest = np.inf if self.measure == "cosine" else FARTHEST
-            if self.measure == "euclidean":
-                frame = self._framed(None)
-                # a squared distance is rounded by (d + 8) 2^-53 of itself, bounds allow for 2^-19 of the lengths' product
-                nearest = float(frame.terms.reach[:, 0].min(initial=np.inf)) * 2.0**32 / (self.matrix.shape[1] + 16)
-                self._farthest = min(FARTHEST, nearest - float(np.linalg.norm(frame.middle)))
-        return self._farthest
-
-    def _within_reach(self, queries: NDArray[Any]) -> bool:
-        """Return whether screens can bound these queries' keys; a cosine has no use for their lengths."""
-        if self.measure == "cosine":
-            return True
-        lengths = norms(queries)
-        return bool(lengths.max(initial=0) <= self._reach() and lengths.min(initial=1, where=lengths > 0) >= 1 / FARTHEST)
-
-    def _run(self, function: Callable[[tuple[int, int]], Any]) -> list[Any]:
-        """Map a function over ranges of whole panels, one a thread and none of 2^30 rows or more."""
-        panels = -(-len(self.matrix) // ROWS)
-        parts = local.ranges(panels, max(self.threads, panels * ROWS >> 30))
-        return local.run(function, [(a * ROWS, min(b * ROWS, len(self.matrix))) for a, b in parts], threads=self.threads)
 
     def _checked(self, queries: ArrayLike) -> tuple[NDArray[Any], bool]:
         """Return the queries as a matrix, and whether there was one query."""
@@ -387,7 +316,7 @@ class Exact:
 
     def _by_blocks(self, queries: NDArray[Any], k: int, progress: Callable[[int, int], object] | None = None) -> Found:
         plan = self._planned(len(queries), k)
-        if plan.path in {"floats", "bytes"} and not self._within_reach(queries):
+        if plan.path in {"floats", "bytes"} and not self._known.within_reach(queries):
             plan = replace(plan, path="product", coding=0.0)
         if len(queries) == 1 and plan.path == "bytes" and queries.any():
             keys, ids, finished, bound = self._alone()(queries[0], k, plan.seconds["bytes"])
@@ -414,7 +343,7 @@ class Exact:
         bound: NDArray[np.float64],
     ) -> Found:
         """Return ids and scores with their certificate."""
-        terms = norms(queries) * self._most if self.measure == "inner_product" else np.ones(len(queries))
+        terms = norms(queries) * self._known.most if self.measure == "inner_product" else np.ones(len(queries))
         error = (self.matrix.shape[1] + 8) * 2.0**-53 * terms
         score, last = scores(keys, self.measure), scores(keys[:, -1:], self.measure)[:, 0]
         if self.measure == "euclidean":
@@ -425,11 +354,11 @@ class Exact:
     def _shared(self, queries: NDArray[np.float64], k: int) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
         """Give each thread some queries and all rows: had it some of the rows, it would have to find k of its own among them."""
         codes, middle = self.code()
-        frame = self._framed(middle)
+        frame = self._known.framed(middle)
 
         def search(part: tuple[int, int]) -> tuple[Best, NDArray[np.int64], NDArray[np.float64]]:
-            keys = Keys(self.matrix, self._lengths, queries[part[0] * SHARE : part[1] * SHARE], self.measure)
-            return Screener(self.matrix, keys, frame, self._most).by_bytes(codes, k, 0, len(self.matrix))
+            keys = Keys(self.matrix, self._known.lengths, queries[part[0] * SHARE : part[1] * SHARE], self.measure)
+            return Screener(self.matrix, keys, frame, self._known.most).by_bytes(codes, k, 0, len(self.matrix))
 
         found = local.run(search, local.ranges(-(-len(queries) // SHARE), self.threads), threads=self.threads)
         best = Best.of(*(np.concatenate([getattr(part[0], name) for part in found]) for name in ("ids", "keys")))
@@ -439,9 +368,9 @@ class Exact:
         """Return what searches for single queries, making it where it is not there yet."""
         if self._single is None:
             codes, middle = self.code()
-            frame = self._framed(middle)
-            nearest = Nearest(codes, frame.terms, self.matrix, self.measure, self._lengths, self._most, middle)
-            self._single = Alone(nearest, len(self.matrix), self._reach(), self.threads)
+            frame = self._known.framed(middle)
+            nearest = Nearest(codes, frame.terms, self.matrix, self.measure, self._known.lengths, self._known.most, middle)
+            self._single = Alone(nearest, len(self.matrix), self._known.reach(), self.threads)
         return self._single
 
     def _quickly(self, queries: ArrayLike, k: int, exclude: Sequence[Any] | None) -> Found | None:
@@ -465,21 +394,21 @@ class Exact:
         self, queries: NDArray[np.float64], k: int, path: PathName
     ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
         """Return ids and keys, of shape (q, k), rows finished and the highest key of a row that was not, of some queries."""
-        keys = Keys(self.matrix, self._lengths, queries, self.measure)
+        keys = Keys(self.matrix, self._known.lengths, queries, self.measure)
         unseen = np.full(len(queries), np.nan)
         if path == "every":
-            parts = [(*found, unseen) for found in self._run(lambda part: every.search_rows(keys, k, *part))]
+            parts = [(*found, unseen) for found in self._known.run(lambda part: every.search_rows(keys, k, *part))]
         elif path == "product":
-            parts = [(*found, unseen) for found in self._run(lambda part: product.search_rows(self.matrix, keys, k, *part))]
+            parts = [(*found, unseen) for found in self._known.run(lambda part: product.search_rows(self.matrix, keys, k, *part))]
         elif path == "bytes" and self.threads > 1 and len(queries) >= 2 * SHARE and not len(self.matrix) >> 30:
             parts = [self._shared(queries, k)]
         else:
             codes = self.code() if path == "bytes" else None
-            screener = Screener(self.matrix, keys, self._framed(None if codes is None else codes[1]), self._most)
+            screener = Screener(self.matrix, keys, self._known.framed(None if codes is None else codes[1]), self._known.most)
             if codes is None:
-                parts = self._run(lambda part: screener.by_floats(k, *part))
+                parts = self._known.run(lambda part: screener.by_floats(k, *part))
             else:
-                parts = self._run(lambda part: screener.by_bytes(codes[0], k, *part))
+                parts = self._known.run(lambda part: screener.by_bytes(codes[0], k, *part))
         best = merged([part[0] for part in parts], k)
         if self.measure == "cosine":  # a zero query has no cosine with any row: all tie, and the lowest ids come first
             zero = keys.query_lengths == 0
@@ -496,5 +425,5 @@ class Exact:
 
         local.run(fill, range(q), threads=self.threads if q else 1)
         unit = (self.matrix.shape[1] + 8) * 2.0**-53
-        terms = norms(queries) * self._most if self.measure == "inner_product" else np.abs(found).max(axis=1, initial=0)
+        terms = norms(queries) * self._known.most if self.measure == "inner_product" else np.abs(found).max(axis=1, initial=0)
         return Found(ids, found, Certificate("every", n, np.full(q, n), found[:, -1], np.full(q, np.nan), unit * terms))

@@ -113,7 +113,7 @@ def _best_of(rows: NDArray[Any], first: int, asked: Asked) -> Arrays:
     """Return the k best rows of a matrix whose first row has the id `first`."""
     search = Exact(rows, asked.measure, threads=1, path=asked.path)
     k = min(asked.k, len(rows))
-    scaled = search._extreme or asked.scaled  # noqa: SLF001 - the two are one package's
+    scaled = search._known.extreme or asked.scaled  # noqa: SLF001 - the two are one package's
     if scaled:
         found = search._by_definition(asked.queries, k)  # noqa: SLF001
         keys = np.where(np.isnan(found.scores), NO_COSINE, found.scores if asked.measure != "euclidean" else -found.scores)
@@ -182,10 +182,10 @@ def near_rows(part: Part, asked: Asked) -> Arrays:
     source, first = part
     rows = rows_of(source)
     search = Exact(rows, asked.measure, threads=1)
-    if search._extreme:  # noqa: SLF001 - the two are one package's
+    if search._known.extreme:  # noqa: SLF001 - the two are one package's
         message = "a range search needs numbers whose squares float64 can hold"
         raise ArgumentError(message, hint="scale the table and the queries by one factor")
-    keys = Keys(rows, search._lengths, asked.queries.astype(np.float64, copy=False), asked.measure)  # noqa: SLF001
+    keys = Keys(rows, search._known.lengths, asked.queries.astype(np.float64, copy=False), asked.measure)  # noqa: SLF001
     query, row, key = rows_within(rows, keys, asked.threshold, 0, len(rows))
     return {"query": query, "ids": row + first, "keys": key}
 
