@@ -1,6 +1,6 @@
 """All pairs of two tables: every method in turn in one process, time and error side by side, ratios to a bare float32 product.
 
-python bench/run.py pairwise [--rows 5000] [--d 384] [--threads 1 2] [--repeats 7] [--method NAME ...]
+python bench/run.py pairwise [--rows 5000] [--d 384] [--threads 1 2] [--repeats 7] [--method NAME ...] [--out FILE]
 
 Errors of distances are relative, on four kinds of rows; those of products and cosines are in units of the lengths' product.
 """
@@ -40,16 +40,21 @@ SMALL = 500
 """Rows in the tables that errors are taken from, at most."""
 
 
-def ours(measure: str, dtype: str = "float32") -> Method:
+def ours(measure: str, dtype: str = "float32", sums: str = "float64") -> Method:
     """Ourselves."""
-    return lambda x, y, threads: tokenspace.pairwise(x, y, measure=measure, dtype=dtype, threads=threads)
+    return lambda x, y, threads: tokenspace.pairwise(x, y, measure=measure, dtype=dtype, sums=sums, threads=threads)
 
 
-def halved(x: Rows, y: Rows, threads: int) -> Rows:
+def halved(measure: str, sums: str = "float64") -> Method:
     """Measure x with itself: half of a symmetric result. Where it is y that matters, for the errors, both are one table."""
-    if len(x) == len(y) > SMALL:
-        return tokenspace.pairwise(x, threads=threads)
-    return tokenspace.pairwise(np.concatenate([x, y]), threads=threads)[: len(x), len(x) :]
+
+    def method(x: Rows, y: Rows, threads: int) -> Rows:
+        if len(x) == len(y) > SMALL:
+            return tokenspace.pairwise(x, measure=measure, sums=sums, threads=threads)
+        both = np.concatenate([x, y])
+        return tokenspace.pairwise(both, measure=measure, sums=sums, threads=threads)[: len(x), len(x) :]
+
+    return method
 
 
 def sklearn(name: str) -> Method:
@@ -85,8 +90,12 @@ METHODS: dict[str, tuple[str, Method]] = {
     FLOOR: ("inner_product", lambda x, y, _: x @ y.T),
     "tokenspace inner product": ("inner_product", ours("inner_product")),
     "tokenspace cosine": ("cosine", ours("cosine")),
+    "tokenspace inner product, sums float32": ("inner_product", ours("inner_product", sums="float32")),
+    "tokenspace cosine, sums float32": ("cosine", ours("cosine", sums="float32")),
     "tokenspace euclidean": ("euclidean", ours("euclidean")),
-    "tokenspace euclidean, x with x": ("euclidean", halved),
+    "tokenspace inner product, x with x": ("inner_product", halved("inner_product")),
+    "tokenspace cosine, x with x, sums float32": ("cosine", halved("cosine", "float32")),
+    "tokenspace euclidean, x with x": ("euclidean", halved("euclidean")),
     "tokenspace inner product, float64": ("inner_product", ours("inner_product", "float64")),
     "tokenspace euclidean, float64": ("euclidean", ours("euclidean", "float64")),
     "torch mm": ("inner_product", torch("mm")),
@@ -116,12 +125,12 @@ def main(arguments: list[str]) -> None:
         floor = {clock: statistics.median(times[FLOOR][clock]) for clock in ("cpu", "wall")}
         size = f"{options.rows} x {options.rows}, d = {options.d}"
         print(f"\n{size}, {threads} thread(s): medians of {options.repeats}; load {os.getloadavg()[0]:.1f}")
-        print(f"{'':34}{'CPU ms':>9}{'wall ms':>9}{'x sgemm':>9}{'(wall)':>8}{'(least)':>9}   largest error: A, B, C, D")
+        print(f"{'':42}{'CPU ms':>9}{'wall ms':>9}{'x sgemm':>9}{'(wall)':>8}{'(least)':>9}   largest error: A, B, C, D")
         for name in methods:
             cpu, wall = (statistics.median(times[name][clock]) for clock in ("cpu", "wall"))
             least = min(times[name]["cpu"]) / min(times[FLOOR]["cpu"])
             shown = "  ".join(f"{value:.1e}" for value in errors[name].values())
-            print(f"{name:34}{cpu:9.0f}{wall:9.0f}{cpu / floor['cpu']:9.2f}{wall / floor['wall']:8.2f}{least:9.2f}   {shown}")
+            print(f"{name:42}{cpu:9.0f}{wall:9.0f}{cpu / floor['cpu']:9.2f}{wall / floor['wall']:8.2f}{least:9.2f}   {shown}")
     document = {
         "case": "pairwise",
         "rows": options.rows,
@@ -132,7 +141,7 @@ def main(arguments: list[str]) -> None:
         "errors": errors,
         "runs": runs,
     }
-    out = options.out or Path(__file__).parents[1] / "results" / f"pairwise-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    out = options.out or Path(__file__).parents[1] / "results" / "pairwise.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps(document, indent=1) + "\n")
     print(out)
