@@ -11,7 +11,7 @@ import pytest
 from tokenspace import MEASURES
 from tokenspace.errors import ArgumentError, NotFiniteError, ShapeError
 from tokenspace.search import Exact, graph, neighbour_graph
-from tokenspace.search.plan import KNOWN, choose, costs_file, current_costs, keep_costs
+from tokenspace.search.plan import KNOWN, Ready, choose, costs_file, current_costs, keep_costs
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((300, 6)).astype(np.float32)
@@ -103,12 +103,12 @@ def test_a_graph_that_was_stopped_goes_on(tmp_path, monkeypatch):
 def test_the_path_follows_the_costs_and_codes_are_bought_when_they_pay():
     costs = KNOWN["x86-64-v4-vnni"]
     usable = ("every", "product", "floats", "bytes")
-    assert choose(1, 400_000, 50, 10, usable=usable, coded=True, missed=0, costs=costs).path == "bytes"
-    assert choose(1, 400_000, 50, 10, usable=usable, coded=False, missed=0, costs=costs).path == "every"
-    assert choose(1, 400_000, 50, 10, usable=usable, coded=False, missed=1.0, costs=costs).path == "bytes"
-    assert choose(1000, 400_000, 50, 10, usable=usable, coded=False, missed=0, costs=costs).path == "bytes"
-    assert choose(1, 50, 4, 3, usable=usable, coded=False, missed=0, costs=costs).path == "every"
-    assert "expected on one thread" in str(choose(1, 50, 4, 3, usable=usable, coded=False, missed=0, costs=costs))
+    assert choose(1, 400_000, 50, 10, usable=usable, ready=Ready(coded=True, missed=0), costs=costs).path == "bytes"
+    assert choose(1, 400_000, 50, 10, usable=usable, ready=Ready(coded=False, missed=0), costs=costs).path == "every"
+    assert choose(1, 400_000, 50, 10, usable=usable, ready=Ready(coded=False, missed=1.0), costs=costs).path == "bytes"
+    assert choose(1000, 400_000, 50, 10, usable=usable, ready=Ready(coded=False, missed=0), costs=costs).path == "bytes"
+    assert choose(1, 50, 4, 3, usable=usable, ready=Ready(coded=False, missed=0), costs=costs).path == "every"
+    assert "expected on one thread" in str(choose(1, 50, 4, 3, usable=usable, ready=Ready(coded=False, missed=0), costs=costs))
 
 
 def test_codes_are_made_once_searches_have_paid_for_them():
@@ -187,3 +187,25 @@ def test_calibrated_costs_are_kept_and_used(tmp_path, monkeypatch):
     assert current_costs() in KNOWN.values()
     monkeypatch.undo()
     current_costs.cache_clear()
+
+
+@pytest.mark.parametrize("measure", ["euclidean", "inner_product", "cosine"])
+@pytest.mark.parametrize("kind", ["float32", "float16"])
+def test_products_of_float32_find_what_float64_finds(measure, kind):
+    random = np.random.default_rng(3)
+    rows = random.standard_normal((5000, 24))
+    rows[::7] = rows[0] + 1e-3 * random.standard_normal((715, 24))  # nearly equal ones, which float32 sums cannot tell apart
+    rows[100:110], rows[5] = rows[3000], 0
+    rows[4000:, 1:] = 0
+    rows[4000:, 0] = 7
+    rows[4000:, 3] = 1e-30 * np.arange(1000)
+    rows = rows.astype(kind)
+    for many in (1, 70):
+        queries = np.concatenate([rows[[0, 3000, 4500]], rows[1:many].astype(np.float32) + 3])
+        expected, found = (Exact(rows, measure, path=path).search(queries, 12) for path in ("every", "product"))
+        assert np.array_equal(found.ids, expected.ids)
+        assert np.nan_to_num(found.scores).tobytes() == np.nan_to_num(expected.scores).tobytes()
+    least = float(expected.scores[0, 5])
+    within = Exact(rows, measure).within(queries[:3], least)
+    wide = Exact(rows.astype(np.float64), measure).within(queries[:3], least)
+    assert np.array_equal(within.ids, wide.ids)

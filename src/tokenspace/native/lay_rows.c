@@ -11,6 +11,10 @@ enum { BLOCK = 16, PANEL = 256 };
 #define ROUNDER 0x1.8p52 /* added and taken away again: rounds to the nearest whole number, ties to even */
 
 typedef int64_t masks __attribute__((vector_size(8 * WIDTH)));
+typedef int32_t wholes __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t four __attribute__((vector_size(16)));
+typedef uint8_t four_bytes __attribute__((vector_size(4)));
+typedef float four_floats __attribute__((vector_size(16)));
 
 /* Writes x - middle to `moved`, filled up with zeros to whole lanes of eight. */
 static inline __attribute__((always_inline)) void move(const unsigned char *row, const double *middle, int64_t d, int type, double *moved)
@@ -86,26 +90,28 @@ void ts_code_rows(int32_t type, const unsigned char *rows, int64_t stride, int64
         uint8_t *upper = high + (row / BLOCK * (groups - pairs) * BLOCK + row % BLOCK) * 4;
         uint8_t *lower = low + row * pairs * 4;
         for (int64_t k = 0; k < d; k += 8) {
-            double eight[8];
+            int32_t eight[8];
             for (int p = 0; p < PARTS; p++) {
                 lanes x, c, u;
                 memcpy(&x, moved + k + p * WIDTH, sizeof x);
                 c = x * inverse + ROUNDER - ROUNDER;
-                memcpy(eight + p * WIDTH, &c, sizeof c);
+                wholes code = __builtin_convertvector(c, wholes) + 68;
+                memcpy(eight + p * WIDTH, &code, sizeof code);
                 u = (c + 0.5) * 0.125 + ROUNDER - ROUNDER; /* (c + 4) / 8 rounded down: c is whole, so this never ties */
                 u = x - s * (8 * u);
                 coarse_sum[p] += u * u;
                 x -= s * c;
                 sum[p] += x * x;
             }
-            for (int64_t j = 0; j < 4; j++) { /* beyond d, x' is zero and so is its code */
-                int32_t a = (int32_t)eight[j] + 68, b = (int32_t)eight[j + 4] + 68;
-                if (k / 8 < pairs) {
-                    upper[k / 8 * BLOCK * 4 + j] = (uint8_t)(a >> 3 | b >> 3 << 4);
-                    lower[k / 8 * 4 + j] = (uint8_t)((a & 7) | (b & 7) << 4);
-                } else {
-                    upper[k / 8 * BLOCK * 4 + j] = (uint8_t)(a >> 3 | (a & 7) << 4);
-                }
+            four a, b; /* beyond d, x' is zero and so is its code */
+            memcpy(&a, eight, sizeof a);
+            memcpy(&b, eight + 4, sizeof b);
+            const int two = k / 8 < pairs;
+            four_bytes above = __builtin_convertvector(a >> 3 | (two ? b >> 3 : a & 7) << 4, four_bytes);
+            memcpy(upper + k / 8 * BLOCK * 4, &above, sizeof above);
+            if (two) {
+                four_bytes below = __builtin_convertvector((a & 7) | (b & 7) << 4, four_bytes);
+                memcpy(lower + k / 8 * 4, &below, sizeof below);
             }
         }
         scales[row] = (uint8_t)scale;
@@ -116,14 +122,48 @@ void ts_code_rows(int32_t type, const unsigned char *rows, int64_t stride, int64
     }
 }
 
-/* Packs rows of d numbers into whole blocks of (d, 16) float32; `moved` is scratch for d numbers and seven more. */
+/* Turns four numbers of four rows, `apart` numbers from each other, into four columns of a block. */
+static inline void turn(const float *from, int64_t apart, float *out)
+{
+    four_floats a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + apart, sizeof b);
+    memcpy(&c, from + 2 * apart, sizeof c);
+    memcpy(&d, from + 3 * apart, sizeof d);
+    const four_floats ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    const four_floats AB = __builtin_shufflevector(a, b, 2, 6, 3, 7), CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    const four_floats columns[4] = {__builtin_shufflevector(ab, cd, 0, 1, 4, 5), __builtin_shufflevector(ab, cd, 2, 3, 6, 7),
+                                    __builtin_shufflevector(AB, CD, 0, 1, 4, 5), __builtin_shufflevector(AB, CD, 2, 3, 6, 7)};
+    for (int k = 0; k < 4; k++)
+        memcpy(out + k * BLOCK, columns + k, sizeof *columns);
+}
+
+/* Packs rows of d numbers into whole blocks of (d, 16) float32; `moved` is scratch for d numbers and seven more. A strip of all rows of a
+ * block is moved, then turned, so that each line of the block is written once. */
 void ts_pack_rows(int32_t type, const unsigned char *rows, int64_t stride, int64_t n, int64_t d, const double *middle, double *moved,
                   float *packed)
 {
-    for (int64_t row = 0; row < n; row++) {
-        move_any(rows + row * stride, middle, d, type, moved);
-        float *out = packed + row / BLOCK * d * BLOCK + row % BLOCK;
-        for (int64_t k = 0; k < d; k++)
-            out[k * BLOCK] = (float)moved[k];
+    enum { STRIP = 64 };
+    const int64_t size = type == FLOAT64 ? 8 : type == FLOAT32 ? 4 : 2;
+    float strips[BLOCK * STRIP];
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        const int64_t count = n - first < BLOCK ? n - first : BLOCK;
+        for (int64_t start = 0; start < d; start += STRIP) {
+            const int64_t width = d - start < STRIP ? d - start : STRIP;
+            float *out = packed + (first * d) + start * BLOCK;
+            for (int64_t r = 0; r < count; r++) {
+                move_any(rows + (first + r) * stride + start * size, middle + start, width, type, moved);
+                for (int64_t k = 0; k < width; k++)
+                    strips[r * STRIP + k] = (float)moved[k];
+            }
+            for (int64_t k = 0; k < width; k += 4)
+                for (int64_t r = 0; r < count; r += 4)
+                    if (k + 4 <= width && r + 4 <= count)
+                        turn(strips + r * STRIP + k, STRIP, out + k * BLOCK + r);
+                    else
+                        for (int64_t j = k; j < width && j < k + 4; j++)
+                            for (int64_t i = r; i < count && i < r + 4; i++)
+                                out[j * BLOCK + i] = strips[i * STRIP + j];
+        }
     }
 }

@@ -58,6 +58,9 @@ def calibrate(rounds: int = 5) -> Costs:
         product = seconds(lambda: left @ right.T)
         keys = left @ right.T
         picking = seconds(lambda: np.nonzero(keys >= keys.max(axis=1)[:, None]))
+        left, keys = left.astype(np.float32), keys.astype(np.float32)
+        single = seconds(lambda: left @ wide.T)
+        picking_single = seconds(lambda: np.nonzero(keys >= keys.max(axis=1)[:, None]))
         one = Exact(narrow[:256], threads=1, path="every")
         search_one, search_many = seconds(lambda: one.search(narrow[0])), seconds(lambda: one.search(narrow[:QUERIES]))
         costs = {
@@ -65,6 +68,8 @@ def calibrate(rounds: int = 5) -> Costs:
             "scattered": 1e9 * waiting / len(scattered),
             "product": 1e9 * product / (QUERIES * numbers),
             "product_key": 1e9 * picking / keys.size,
+            "single": 1e9 * single / (QUERIES * numbers),
+            "single_key": 1e9 * picking_single / keys.size,
             "query": 1e9 * max(search_many - search_one, 0.0) / QUERIES,
             "call": 1e9 * search_one,
         }

@@ -213,7 +213,7 @@ class Exact:
 
         Notes
         -----
-        Time O(q·n·d) at float64 matrix-product speed; memory that of the result, which the threshold decides.
+        Time O(q·n·d) at matrix-product speed; memory that of the result, which the threshold decides.
 
         Examples
         --------
@@ -230,7 +230,7 @@ class Exact:
         if self._spread is not None:
             return self._spread.within(q, float(threshold))
         keys = Keys(self.matrix, self._known.lengths, q, self.measure)
-        parts = self._known.run(lambda part: rows_within(self.matrix, keys, float(threshold), *part))
+        parts = self._known.run(lambda part: rows_within(self.matrix, keys, float(threshold), *part, single=self._known.single))
         query, row, key = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.lexsort((row, -key, query))
         offsets = np.searchsorted(query[order], np.arange(len(q) + 1))
@@ -263,7 +263,7 @@ class Exact:
         usable = self._known.usable if self._path == "auto" else (self._path,)
         # Codes are worth their making only for rows that may be left out unseen; with k near n every row is finished anyway.
         usable = tuple(name for name in usable if name in {"every", "product"} or 4 * k <= n) or ("product",)
-        return choose(q, n, d, k, usable=usable, coded=self._known.codes is not None, missed=self._missed)
+        return choose(q, n, d, k, usable=usable, ready=self._known.ready(self._missed))
 
     def code(self) -> tuple[CodedRows, NDArray[np.float64]]:
         """Return the rows' codes and the point they are seen from, making them where there are none yet.
@@ -399,7 +399,8 @@ class Exact:
         if path == "every":
             parts = [(*found, unseen) for found in self._known.run(lambda part: every.search_rows(keys, k, *part))]
         elif path == "product":
-            parts = [(*found, unseen) for found in self._known.run(lambda part: product.search_rows(self.matrix, keys, k, *part))]
+            found = self._known.run(lambda part: product.search_rows(self.matrix, keys, k, *part, single=self._known.single))
+            parts = [(*part, unseen) for part in found]
         elif path == "bytes" and self.threads > 1 and len(queries) >= 2 * SHARE and not len(self.matrix) >> 30:
             parts = [self._shared(queries, k)]
         else:

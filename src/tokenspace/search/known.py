@@ -13,7 +13,8 @@ from tokenspace.errors import ArgumentError, ShapeError
 from tokenspace.measures import EXTREME, norms
 from tokenspace.native import CodedRows
 from tokenspace.rows import check_finite
-from tokenspace.search.plan import PATHS
+from tokenspace.search import product
+from tokenspace.search.plan import PATHS, Ready
 from tokenspace.search.screen import FARTHEST, LARGEST, LEAST, ROWS, Frame, code, middle_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Known:
         The largest of them.
     extreme : bool
         Whether squares of the rows' numbers lose digits in float64.
+    single : bool
+        Whether the rows may be multiplied in float32.
     usable : tuple of str
         The paths that can serve.
 
@@ -59,9 +62,11 @@ class Known:
         If the codes are not those of such a matrix.
     """
 
-    __slots__ = ("_farthest", "_frame", "_lock", "codes", "extreme", "lengths", "matrix", "measure", "most", "threads", "usable")
+    __slots__ = ("_farthest", "_frame", "_lock", "codes", "extreme", "lengths", "matrix", "measure", "most", "single", "threads", "usable")
 
-    def __init__(self, matrix: NDArray[Any], measure: Measure, threads: int, codes: Codes | None, lengths: NDArray[np.float64] | None) -> None:
+    def __init__(
+        self, matrix: NDArray[Any], measure: Measure, threads: int, codes: Codes | None, lengths: NDArray[np.float64] | None
+    ) -> None:
         self.matrix, self.measure, self.threads = matrix, measure, threads
         if lengths is None:
             lengths = np.concatenate(self.run(lambda part: norms(matrix[slice(*part)])))
@@ -72,6 +77,7 @@ class Known:
         # Only float64 rows can leave the range in which squares keep their digits; such a table is measured pair by pair, scaled.
         self.extreme = matrix.dtype == np.float64 and bool((lengths > EXTREME).any() or (lengths < 1 / EXTREME).any())
         ordinary = self.most < LARGEST and lengths.min(initial=1, where=lengths > 0) > LEAST and len(lengths) > 0
+        self.single = bool(ordinary) and product.is_single(matrix)
         self.usable: tuple[PathName, ...] = PATHS if ordinary and native.LEVEL != "numpy" else ("every", "product")
         if codes is not None and {name: part.shape for name, part in codes[0].arrays().items()} != CodedRows.shapes(*matrix.shape):
             message = f"codes of {codes[0].n:,} rows, {codes[0].high.shape}, are not those of a matrix of shape {matrix.shape}"
@@ -87,6 +93,10 @@ class Known:
         panels = -(-n // ROWS)
         parts = local.ranges(panels, max(self.threads, panels * ROWS >> 30))
         return local.run(function, [(a * ROWS, min(b * ROWS, n)) for a, b in parts], threads=self.threads)
+
+    def ready(self, missed: float) -> Ready:
+        """Return what a search's path is chosen by; `missed` are the seconds that codes would have saved before."""
+        return Ready(self.codes is not None, missed, self._frame is not None, self.single)
 
     def coded(self) -> Codes:
         """Return the codes, making them where there are none yet.

@@ -9,11 +9,12 @@ import json
 import os
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from tokenspace import native
 from tokenspace.cache import cache_folder
 from tokenspace.errors import ArgumentError
+from tokenspace.search.screen import SEEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,10 @@ PATHS: tuple[PathName, ...] = get_args(PathName)
 
 CODING = 2
 """Calls' worth of time that making codes takes beside the rows themselves: 0.3 ms for 300 rows."""
+
+
+READ = 0.25
+"""Share of `Costs.finish` that a number costs which a product takes as it is: it is read, and not lifted to float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Costs:
         One row finished out of order: mostly the wait for memory.
     product, product_key : float
         One multiply-add of a float64 matrix product, and one key of its result.
+    single, single_key : float
+        The same of a float32 one.
     pack, floats, floats_key : float
         One number packed as float32; one multiply-add of the float32 screen, and one key bounded by it.
     code, bytes, bytes_key : float
@@ -54,6 +61,8 @@ class Costs:
     scattered: float
     product: float
     product_key: float
+    single: float
+    single_key: float
     pack: float
     floats: float
     floats_key: float
@@ -68,7 +77,7 @@ class Costs:
 
 # Measured by `calibrate` on one thread of a Zen 4 server, each level with its own kernels. `finish`, `code` and `scattered` are those of
 # tables larger than the caches: 8.4, 14 and 30 ms for 400,000 rows of 50 float32.
-WIDE = Costs(0.42, 75, 0.041, 2.5, 1.6, 0.0187, 0.11, 0.9, 0.0048, 0.1, 0.03, 15_000, 150_000, 22_000)
+WIDE = Costs(0.42, 75, 0.041, 2.5, 0.021, 1.2, 1.1, 0.0187, 0.11, 0.9, 0.0048, 0.1, 0.03, 15_000, 150_000, 22_000)
 KNOWN = {
     "x86-64-v4-vnni": WIDE,
     "x86-64-v4": replace(WIDE, bytes=0.0096),
@@ -78,6 +87,28 @@ KNOWN = {
 }
 
 
+class Ready(NamedTuple):
+    """What a search has at hand when its path is chosen.
+
+    Attributes
+    ----------
+    coded : bool
+        Whether they are coded already.
+    missed : float
+        Seconds that codes would have saved in searches before. Coding is paid for once that and this search's saving are worth it, as
+        one buys skis once the rents add up to their price; so a table that is searched once is not coded for nothing.
+    framed : bool
+        Whether they were measured for the screens already.
+    single : bool
+        Whether they may be multiplied in float32.
+    """
+
+    coded: bool = False
+    missed: float = 0.0
+    framed: bool = False
+    single: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The path chosen for a search, and what each was expected to cost.
@@ -85,8 +116,8 @@ class Plan:
     Attributes
     ----------
     path : str
-        "every" (each row finished in float64), "product" (float64 matrix product), "floats" (fused float32 screen) or "bytes" (screen of
-        7-bit codes).
+        "every" (each row finished in float64), "product" (matrix product of float32 or float64), "floats" (fused float32 screen) or
+        "bytes" (screen of 7-bit codes).
     seconds : dict of str to float
         Expected, on one thread; the paths that cannot serve are left out.
     coding : float
@@ -108,7 +139,7 @@ class Plan:
         return "\n".join(lines)
 
 
-def expected(q: int, n: int, d: int, k: int, costs: Costs) -> dict[PathName, float]:
+def expected(q: int, n: int, d: int, k: int, costs: Costs, ready: Ready) -> dict[PathName, float]:
     """Return the seconds that each path is expected to take on one thread, rows being coded already.
 
     Parameters
@@ -116,6 +147,7 @@ def expected(q: int, n: int, d: int, k: int, costs: Costs) -> dict[PathName, flo
     q, n, d, k : int
         Queries, rows, numbers a row, neighbours.
     costs : Costs
+    ready : Ready
 
     Returns
     -------
@@ -124,16 +156,18 @@ def expected(q: int, n: int, d: int, k: int, costs: Costs) -> dict[PathName, flo
     keys, products = float(q) * n, float(q) * n * d
     scattered = q * (8 * k + 200) * costs.scattered
     finishing = scattered + q * costs.query + costs.call
+    multiply, key, lift = (costs.single, costs.single_key, READ) if ready.single else (costs.product, costs.product_key, 1)
+    screening = finishing if ready.framed else finishing + min(n, SEEN) * d * costs.pack
     return {
         "every": 1e-9 * (products * costs.finish + costs.call),
-        "product": 1e-9 * (n * d * costs.finish + products * costs.product + keys * costs.product_key + finishing),
-        "floats": 1e-9 * (n * d * costs.pack + products * costs.floats + keys * costs.floats_key + finishing),
+        "product": 1e-9 * (n * d * costs.finish * lift + products * multiply + keys * key + finishing),
+        "floats": 1e-9 * (n * d * costs.pack + products * costs.floats + keys * costs.floats_key + screening),
         "bytes": 1e-9
-        * (n * d * costs.read + scattered + costs.alone if q == 1 else products * costs.bytes + keys * costs.bytes_key + finishing),
+        * (n * d * costs.read + scattered + costs.alone if q == 1 else products * costs.bytes + keys * costs.bytes_key + screening),
     }
 
 
-def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], coded: bool, missed: float, costs: Costs | None = None) -> Plan:
+def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], ready: Ready, costs: Costs | None = None) -> Plan:
     """Choose the path of one search.
 
     Parameters
@@ -141,11 +175,7 @@ def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], code
     q, n, d, k : int
     usable : tuple of str
         Paths that can serve this matrix.
-    coded : bool
-        Whether the rows are coded already.
-    missed : float
-        Seconds that codes would have saved in searches before. Coding is paid for once that and this search's saving are worth it, as
-        one buys skis once the rents add up to their price; so a table that is searched once is not coded for nothing.
+    ready : Ready
     costs : Costs, optional
         Default: `current_costs`.
 
@@ -154,21 +184,21 @@ def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], code
     Plan
         The same object for the same search: not to be changed.
     """
-    return _chosen(q, n, d, k, usable=usable, coded=coded, missed=missed, costs=current_costs() if costs is None else costs)
+    return _chosen(q, n, d, k, usable=usable, ready=ready, costs=current_costs() if costs is None else costs)
 
 
 @lru_cache(maxsize=256)
-def _chosen(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], coded: bool, missed: float, costs: Costs) -> Plan:
-    seconds = {name: cost for name, cost in expected(q, n, d, k, costs).items() if name in usable}
-    coding = 0.0 if coded or "bytes" not in usable else 1e-9 * (n * d * costs.code + CODING * costs.call)
+def _chosen(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], ready: Ready, costs: Costs) -> Plan:
+    seconds = {name: cost for name, cost in expected(q, n, d, k, costs, ready).items() if name in usable}
+    coding = 0.0 if ready.coded or "bytes" not in usable else 1e-9 * (n * d * costs.code + CODING * costs.call)
     if len(seconds) == 1:
         return Plan(usable[0], seconds, coding, "the only one for this search")
     others = {name: cost for name, cost in seconds.items() if name != "bytes"}
     path = min(others, key=others.__getitem__)
     if "bytes" in seconds:
         saving = others[path] - seconds["bytes"]
-        if saving > 0 and (coded or missed + saving >= coding):
-            return Plan("bytes", seconds, coding, "cheapest" if coded else "worth coding the rows for")
+        if saving > 0 and (ready.coded or ready.missed + saving >= coding):
+            return Plan("bytes", seconds, coding, "cheapest" if ready.coded else "worth coding the rows for")
         if saving > 0:
             return Plan(path, seconds, coding, "cheapest until coding the rows pays")
     return Plan(path, seconds, coding, "cheapest")

@@ -9,7 +9,7 @@ import numpy as np
 
 from tokenspace.errors import ArgumentError
 from tokenspace.search.best import FINISH, Keys, scores
-from tokenspace.search.product import BLOCK, TOGETHER, Screen
+from tokenspace.search.product import TOGETHER, below, screens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def least_key(threshold: float, measure: Measure) -> float:
     return -(threshold * threshold) if measure == "euclidean" else threshold
 
 
-def rows_within(matrix: NDArray[Any], keys: Keys, threshold: float, start: int, stop: int) -> list[NDArray[Any]]:
+def rows_within(matrix: NDArray[Any], keys: Keys, threshold: float, start: int, stop: int, *, single: bool = False) -> list[NDArray[Any]]:
     """Return query, row and key, each of shape (m,), of all pairs in rows start..stop that are within the range.
 
     Parameters
@@ -71,6 +71,8 @@ def rows_within(matrix: NDArray[Any], keys: Keys, threshold: float, start: int, 
     threshold : float
         As `least_key` takes it.
     start, stop : int
+    single : bool, default False
+        As `tokenspace.search.product.search_rows` takes it.
 
     Returns
     -------
@@ -78,17 +80,15 @@ def rows_within(matrix: NDArray[Any], keys: Keys, threshold: float, start: int, 
 
     Notes
     -----
-    A float64 matrix product with a proven error finds the pairs that may be in range; these are finished. A distance is held against the
+    A matrix product with a proven error finds the pairs that may be in range; these are finished. A distance is held against the
     threshold as a distance, so that one of exactly the threshold is within.
     """
     least = least_key(threshold, keys.measure)
-    middle = matrix[:BLOCK].mean(axis=0, dtype=np.float64) if keys.measure == "euclidean" else np.zeros(matrix.shape[1])
     found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]] = []
-    for first in range(start, stop, BLOCK):
-        screen = Screen(matrix[first : min(first + BLOCK, stop)], keys, middle)
+    for first, screen in screens(matrix, keys, start, stop, single=single):
         for at in range(0, len(keys.queries), TOGETHER):
             value, error = screen.keys(slice(at, at + TOGETHER))
-            query, row = np.nonzero(value >= (least - np.abs(least) * 1e-15 - error)[:, None])
+            query, row = np.nonzero(value >= below(least - np.abs(least) * 1e-15 - error, value.dtype)[:, None])
             for piece in range(0, len(query), FINISH):
                 a, b = query[piece : piece + FINISH] + at, row[piece : piece + FINISH] + first
                 key = keys.of(a, b)

@@ -45,6 +45,9 @@ TOGETHER = 512
 CHUNK = 4 << 20
 """Bytes of rows packed as float32 at a time."""
 
+SEEN = 1024
+"""Rows whose mean is the middle: it is off by 3 % of the rows' spread then, which makes their squared lengths from it 0.1 % larger."""
+
 ROOM = 1 << 18
 """Rows kept for all queries together, at 8 bytes each, where that is enough."""
 
@@ -119,8 +122,8 @@ class Frame:
 
 
 def middle_of(matrix: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the mean of some 65,536 rows spread over the matrix, rounded to float32 so that a file can hold it."""
-    step = max(1, len(matrix) // 65_536)
+    """Return the mean of some rows spread over the matrix, rounded to float32 so that a file can hold it."""
+    step = max(1, len(matrix) // SEEN)
     return matrix[::step].mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
 
 

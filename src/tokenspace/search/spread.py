@@ -186,7 +186,7 @@ def near_rows(part: Part, asked: Asked) -> Arrays:
         message = "a range search needs numbers whose squares float64 can hold"
         raise ArgumentError(message, hint="scale the table and the queries by one factor")
     keys = Keys(rows, search._known.lengths, asked.queries.astype(np.float64, copy=False), asked.measure)  # noqa: SLF001
-    query, row, key = rows_within(rows, keys, asked.threshold, 0, len(rows))
+    query, row, key = rows_within(rows, keys, asked.threshold, 0, len(rows), single=search._known.single)  # noqa: SLF001
     return {"query": query, "ids": row + first, "keys": key}
 
 
