@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -215,3 +216,48 @@ def test_a_line_of_a_megabyte_is_a_line(table: ts.EmbeddingTable, tmp_path) -> N
 def test_numbers_name_rows(n: int) -> None:
     assert list(numbers(n)) == [str(number) for number in range(1, n + 1)]
     assert stream.NAMES == ("number", "text")
+
+
+@pytest.mark.parametrize("names", ["number", "text"])
+def test_an_engine_gives_the_same_table(table, tmp_path, names, monkeypatch):
+    lines = [f"{WORDS[i % len(WORDS)]} the {WORDS[i * 7 % 5]} {i % 50}" for i in range(3000)]
+    (tmp_path / "text").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(Static, "together", 500)  # some hundred blocks
+    saved = tmp_path / "table.tokenspace"
+    ts.formats.save(table, saved)
+    encode_lines(Static(table, weights="sif"), tmp_path / "text", tmp_path / "whole", names=names)
+    for number, given in enumerate((table, ts.open(saved))):
+        engine = Backwards()
+        encode_lines(Static(given, weights="sif"), tmp_path / "text", tmp_path / f"out{number}", names=names, engine=engine)
+        assert (tmp_path / f"out{number}").read_bytes() == (tmp_path / "whole").read_bytes()
+        assert isinstance(engine.source, Path if number else ts.EmbeddingTable)
+        assert engine.most == 4 * engine.workers()
+
+
+class Backwards:
+    """An engine that is done with the last part first."""
+
+    name, most, source = "backwards", 0, None
+
+    def workers(self):
+        return 2
+
+    def map(self, function, parts, common, *, job=None):
+        parts = list(parts)
+        self.most, self.source = max(self.most, len(parts)), common[0].source
+        for place, part in reversed(list(enumerate(parts))):
+            yield place, function(part, common)
+
+
+def test_the_ending_is_the_format(table, tmp_path):
+    (tmp_path / "text").write_text("the cat\nking\n")
+    encode_lines(Static(table), tmp_path / "text", tmp_path / "whole.tokenspace")
+    whole = ts.open(tmp_path / "whole.tokenspace")
+    encode_lines(Static(table), tmp_path / "text", tmp_path / "whole.vec")
+    assert ts.formats.format_of(tmp_path / "whole.vec").name == "word2vec-text"
+    np.testing.assert_allclose(ts.open(tmp_path / "whole.vec").matrix, whole.matrix)
+    encode_lines(Static(table), tmp_path / "text", tmp_path / "whole.npy")
+    assert np.array_equal(np.load(tmp_path / "whole.npy"), whole.matrix)
+    assert not list(tmp_path.glob("*.encoding*"))
+    with pytest.raises(ArgumentError, match=r"the ending of 'whole.xyz' names no format to write"):
+        encode_lines(Static(table), tmp_path / "not-there", tmp_path / "whole.xyz")

@@ -119,6 +119,16 @@ def engine_options(command: Function) -> Function:
     return command
 
 
+def worker_options(command: Function) -> Function:
+    """Add the options that say who works, to a command that keeps what is done by itself."""
+    for option in (
+        click.option("--address", metavar="A", help="Of a Ray cluster, for --engine ray.  [default: one started here]"),
+        click.option("--engine", type=click.Choice(("local", "ray")), help="Let workers do it, here or on a Ray cluster (extra [ray])."),
+    ):
+        command = option(command)
+    return command
+
+
 def engine(engine: str | None, address: str | None, keep: str | None, threads: int | None = None) -> Any:
     """Return the engine that the options ask for; None where they ask for none."""
     if engine is None and address is None and keep is None:

@@ -25,6 +25,7 @@ tokenspace encode glove-6b-50d < sentences.txt > sentences.tokenspace
 tokenspace encode --tokenizer words --sif --remove 1 --text sentences.txt --out sentences.tokenspace
 tokenspace encode all-MiniLM-L6-v2/ --text sentences.txt --out s.tokenspace --names text
 tokenspace near -t s.tokenspace "a sentence of these"
+tokenspace encode glove.tokenspace --text sentences.txt --out s.npy --engine ray --address auto
 """
 
 
@@ -52,13 +53,16 @@ def encoder_options(function: Function) -> Function:
 @click.command("encode", epilog=EXAMPLES)
 @click.argument("name", metavar="[T]", required=False)
 @click.option("--text", "text", multiple=True, default=("-",), metavar="FILE", help="One sentence a line.  [default: standard input]")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The table.  [default: standard output]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="The table; its ending is its format.  [default: standard output]"
+)
 @encoder_options
 @click.option("--remove", type=click.IntRange(min=0), default=0, metavar="N", help="Take away the N directions that all share most.")
 @click.option("--names", type=click.Choice(("number", "text")), default="number", show_default=True, help="What the rows are called.")
 @click.option("--resume", is_flag=True, help="Go on where an encoding into --out was stopped.")
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Threads to use.  [default: the CPUs at hand]")
+@arguments.worker_options
 @arguments.table_option
 @output.json_option
 def command(
@@ -67,16 +71,21 @@ def command(
     """Make a vector of each line of text.
 
     From a table: the mean of the rows of a line's tokens. From the folder of a Transformer that makes sentence vectors: what it makes.
-    The vectors are written as a native table, which every command opens. A line without a known token has the zero vector, which is said.
+    The vectors are written as a table in the format of --out's ending, to standard output as a native one; every command opens them. A
+    line without a known token has the zero vector, which is said.
     """
     name = name or table
     if out is None and (options["resume"] or sys.stdout.isatty()):
         message = "--resume needs --out" if options["resume"] else "the table would go to the terminal"
         raise ArgumentError(message, hint="add --out FILE, or redirect standard output: > FILE")
     from tokenspace.encode import encode_lines  # noqa: PLC0415 - brings NumPy, which --help does not need
+    from tokenspace.formats import check_ending  # noqa: PLC0415
 
+    if out is not None and out.suffix:
+        check_ending(out)  # before a table is opened
     encoder = opened(name, options)
     work: dict[str, Any] = {key: options[key] for key in ("names", "remove", "resume", "force")} | {"threads": threads}
+    work["engine"] = arguments.engine(options["engine"], options["address"], None, threads)
     with Progress() as progress, watching(progress):
         if out is not None:
             try:

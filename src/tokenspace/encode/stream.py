@@ -18,8 +18,11 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 
 from tokenspace import progress
+from tokenspace.encode.spread import blocks_over
 from tokenspace.encode.weights import common_components, without
+from tokenspace.engines import engine_of
 from tokenspace.errors import ArgumentError, EmptyFileError, OutputError
+from tokenspace.formats import FORMATS, NATIVE, check_ending, convert, recognition
 from tokenspace.formats.native_file import Writer
 from tokenspace.formats.replacement import replacing
 from tokenspace.native import WordCounts
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from tokenspace.engines import Engine
 
     Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -112,7 +117,7 @@ class Encoded:
         return asdict(self)
 
 
-def encode_lines(
+def encode_lines(  # noqa: PLR0913 - all but three have a default
     encoder: Encoder,
     text: Source,
     out: str | os.PathLike[str],
@@ -122,8 +127,9 @@ def encode_lines(
     resume: bool = False,
     force: bool = False,
     threads: int | None = None,
+    engine: str | Engine | None = None,
 ) -> Encoded:
-    """Encode each line of a text and write the vectors as a native table.
+    """Encode each line of a text and write the vectors as a table.
 
     Parameters
     ----------
@@ -131,7 +137,7 @@ def encode_lines(
     text : path, or several, or "-" for standard input
         UTF-8, one sentence a line; gzip and zstd are unpacked.
     out : path
-        The table.
+        The table, in the format of its ending; without one, the native format.
     names : "number" or "text", default "number"
         What the rows' tokens are: the numbers of the lines, from 1, so that row i is line i + 1; or the lines, each different one once, in
         order of first appearance, empty ones left out.
@@ -143,6 +149,9 @@ def encode_lines(
         Replace `out`.
     threads : int, optional
         Default: as many as CPUs this process may use. The table is the same for any number.
+    engine : "local", "ray" or tokenspace.engines.Engine, optional
+        Who encodes, a block of lines at a time: threads here, or the workers of a Ray cluster, which open the encoder under the same
+        path. The table is the same. Left out, threads here, for a Transformer those of PyTorch.
 
     Returns
     -------
@@ -153,7 +162,8 @@ def encode_lines(
     OutputError
         If `out` is there already, or cannot be written.
     ArgumentError
-        If there is nothing to go on with, or it is of another text, encoder or setting.
+        If there is nothing to go on with, or it is of another text, encoder or setting; or if the ending of `out` is of no format that can
+        be written.
     EmptyFileError
         If the text has no line.
     EncodingError, LineTooLongError, TableNotFoundError
@@ -172,13 +182,15 @@ def encode_lines(
         message = f"remove must be in 0..{encoder.d}; seen {remove}"
         raise ArgumentError(message)
     path, began = Path(out), time.monotonic()
+    if path.suffix:
+        check_ending(path)
     if path.exists() and not (force or resume):
         message = f"{path} is there already"
         raise OutputError(message, hint="name another file, or replace it with force=True (--force)")
     settings = {"encoder": encoder.fingerprint(), "names": names, "d": encoder.d}
     with _State.opened(path, settings, resume=resume) as state:
         resumed = state.lines
-        _encode(encoder, text, state, threads)
+        _encode(encoder, text, state, threads, None if engine is None else engine_of(engine, threads=threads))
         if not state.lines:
             raise EmptyFileError(_name(text), "expected a line of text, seen none")
         vocabulary = state.vocabulary(names)
@@ -289,7 +301,7 @@ class _State:
             file.unlink(missing_ok=True)
 
 
-def _encode(encoder: Encoder, text: Source, state: _State, threads: int | None) -> None:
+def _encode(encoder: Encoder, text: Source, state: _State, threads: int | None, engine: Engine | None) -> None:
     """Encode what is left of the text and append the rows."""
     waiting: list[bytes] = []
     recorded = time.monotonic()
@@ -309,7 +321,11 @@ def _encode(encoder: Encoder, text: Source, state: _State, threads: int | None) 
                 yield part, first
                 first += part.count(b"\n")
 
-    for rows, counts in encoder.blocks(blocks(), _name(text), threads=threads):
+    if engine is None:
+        means = encoder.blocks(blocks(), _name(text), threads=threads)
+    else:
+        means = blocks_over(engine, encoder, blocks(), _name(text))
+    for rows, counts in means:
         block = waiting.pop(0)
         before = len(state.seen)
         ids = state.take(block)
@@ -357,7 +373,15 @@ def numbers(n: int) -> Vocabulary:
 
 
 def _write(path: Path, state: _State, vocabulary: Vocabulary, remove: int) -> None:
-    """Write the table from the rows."""
+    """Write the table from the rows: as a native one, from which that of another format is made."""
+    if path.suffix and recognition.writer(FORMATS, path, None)[0] is not NATIVE:
+        beside = path.with_name(path.name + ".encoding.tokenspace")
+        try:
+            _write(beside, state, vocabulary, remove)
+            convert(beside, path, cache=False)
+        finally:
+            beside.unlink(missing_ok=True)
+        return
     state.file.flush()
     d = int(state.settings["d"])
     components = None

@@ -27,7 +27,7 @@ CODING = 2
 """Calls' worth of time that making codes takes beside the rows themselves: 0.3 ms for 300 rows."""
 
 
-READ = 0.25
+READ = 0.5
 """Share of `Costs.finish` that a number costs which a product takes as it is: it is read, and not lifted to float64."""
 
 
