@@ -22,7 +22,7 @@ def test_every_command_runs(tmp_path):
     (tmp_path / "words.vec").write_text("2000 16\n" + "\n".join(lines) + "\n")
     (tmp_path / "judged.tsv").write_text("".join(f"w{number}\tw{number + 7}\t{number}\n" for number in range(20)))
     commands = [line for block in re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL) for line in block.splitlines()]
-    assert len(commands) == 7
+    assert len(commands) == 8
     shown = []
     environment = {**os.environ, "TOKENSPACE_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
     environment.pop("RAY_ADDRESS", None)
@@ -33,4 +33,5 @@ def test_every_command_runs(tmp_path):
         done = subprocess.run([sys.executable, "-m", "tokenspace", *words], check=False, **how)
         assert done.returncode == 0, (command, done.stderr)
         shown.append(done.stdout)
+    assert np.load(tmp_path / "sentences.npy").shape == (20, 16)
     assert shown[2] == shown[3] == shown[6] != ""

@@ -94,6 +94,28 @@ def test_results_do_not_pile_up(engine, tmp_path):
     assert seen == 24
 
 
+def test_sentences_by_workers_are_those_of_one_machine(sharded, engine, tmp_path, monkeypatch):
+    from tokenspace.encode import Static, encode_lines
+
+    random, (table, folder) = np.random.default_rng(0), sharded
+    lines = [" ".join(f"t{word}" for word in words) for words in random.integers(0, 4100, (2000, 8))]
+    (tmp_path / "text").write_text("\n".join(lines))
+    monkeypatch.setattr(Static, "together", 4000)  # some 25 blocks
+    for given in (table, ts.EmbeddingTable(table.vocabulary, np.array(table.matrix))):
+        encode_lines(Static(given, weights="sif"), tmp_path / "text", tmp_path / "one", force=True, remove=1)
+        encode_lines(Static(given, weights="sif"), tmp_path / "text", tmp_path / "many", force=True, remove=1, engine=engine)
+        assert (tmp_path / "one").read_bytes() == (tmp_path / "many").read_bytes()
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    encoder = Static(ts.open(copy))
+    (tmp_path / "text").write_bytes(b"t1 t2\n" * 3000 + b"\xff\n")
+    with pytest.raises(errors.EncodingError, match="line 3,001"):
+        encode_lines(encoder, tmp_path / "text", tmp_path / "broken", engine=engine)
+    (tmp_path / "text").write_bytes(b"t1 t2\n" * 3000 + b"t3\n")
+    encode_lines(encoder, tmp_path / "text", tmp_path / "broken.npy", engine=engine)
+    assert np.array_equal(np.load(tmp_path / "broken.npy")[-1], table["t3"])
+
+
 def test_an_error_of_a_worker_comes_out_as_it_is(engine):
     with pytest.raises(errors.ZeroVectorError, match="part 0 of x has no cosine") as caught:
         list(engine.map(work.refuses, [0], "x"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenspace.encode.encoder import Encoder
 from tokenspace.encode.opening import open_encoder
 from tokenspace.encode.static import Static
 from tokenspace.encode.stream import Encoded, encode_lines
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from tokenspace.encode.distilling import distil as distil
     from tokenspace.encode.transformer import Transformer as Transformer
 
-__all__ = ["Encoded", "Static", "common_components", "encode_lines", "open_encoder", "sif_weights"]
+__all__ = ["Encoded", "Encoder", "Static", "common_components", "encode_lines", "open_encoder", "sif_weights"]
 
 _TORCH = {"Transformer": "transformer", "distil": "distilling", "Distilled": "distilling"}
 """Names that need PyTorch, and their modules: loaded when first used."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tokenspace.encode.stream import Encoder
+    from tokenspace.encode.encoder import Encoder
     from tokenspace.engines import Engine
 
 AHEAD = 4
@@ -59,7 +59,7 @@ class Recipe:
         if not isinstance(encoder, Static):
             options = {"batch": encoder.batch, "length": encoder.model.length}
             return cls(known, Path(encoder.model.folder).resolve(), "transformer", options)
-        names = {kind: name for name, kind in CUTTERS.items()}
+        names: dict[type, str] = {kind: name for name, kind in CUTTERS.items()}
         kept = {"weights": encoder.weights, "components": encoder.components, "normalize": encoder.normalize, "length": encoder.length}
         options = {"tokenizer": names.get(type(encoder.cutter), encoder.cutter), **kept}
         place = Path(encoder.table.source).resolve() if encoder.table.source else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from tokenspace import native
+from tokenspace.encode.encoder import Encoder
 from tokenspace.encode.weights import common_components, sif_weights, unit, without
 from tokenspace.engines import local
 from tokenspace.errors import ArgumentError, ShapeError, TokenError
@@ -30,7 +31,7 @@ TOGETHER = 4096
 """Texts that go through at a time: some hundred kB."""
 
 
-class Static:
+class Static(Encoder):
     """Sentence vectors from a table: the mean of the rows of a sentence's tokens.
 
     Parameters
@@ -107,40 +108,8 @@ class Static:
         """Numbers a vector."""
         return self.table.d
 
-    def encode(self, texts: str | Iterable[str], *, threads: int | None = None) -> NDArray[np.float32]:
-        """Return the vectors of texts.
-
-        Parameters
-        ----------
-        texts : str, or iterable of m str
-        threads : int, optional
-            Default: as many as CPUs this process may use. The vectors are the same for any number.
-
-        Returns
-        -------
-        array of shape (m, d), or (d,) for one str, float32
-
-        Raises
-        ------
-        TokenError
-            If something is no string, or a string that UTF-8 cannot hold.
-        """
-        if isinstance(texts, str):
-            return self.counted([texts], threads=threads)[0][0]
-        return self.counted(texts, threads=threads)[0]
-
     def counted(self, texts: Iterable[str], *, threads: int | None = None) -> Means:
-        """Return the vectors of texts, and how many tokens each is the mean of.
-
-        Parameters
-        ----------
-        texts : iterable of m str
-        threads : int, optional
-
-        Returns
-        -------
-        pair of arrays, of shape (m, d), float32, and (m,), int64
-        """
+        """Return the vectors of texts, and how many tokens each is the mean of; as `Encoder.counted`."""
         count = local.thread_count(threads)
         blocks = (joined(some, first) for first, some in _slices(texts))
         found = list(self._means(((block, TEXT_END, "the texts", 1) for block in blocks), count))
@@ -150,25 +119,7 @@ class Static:
         return rows, counts
 
     def blocks(self, blocks: Iterable[tuple[bytes, int]], name: str, *, threads: int | None = None) -> Iterator[Means]:
-        """Yield vectors and numbers of tokens for blocks of whole lines, as they come.
-
-        Parameters
-        ----------
-        blocks : iterable of (bytes, int)
-            Lines of UTF-8, and the number of the first.
-        name : str
-            What errors name.
-        threads : int, optional
-
-        Yields
-        ------
-        pair of arrays, as `counted`
-
-        Raises
-        ------
-        EncodingError
-            If a line is not UTF-8.
-        """
+        """Yield vectors and numbers of tokens for blocks of whole lines; as `Encoder.blocks`."""
         yield from self._means(((block, LINE_END, name, first) for block, first in blocks), local.thread_count(threads))
 
     def fitted(self, texts: Iterable[str], *, components: int = 1) -> Self:

@@ -13,7 +13,7 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -22,8 +22,9 @@ from tokenspace.encode.spread import blocks_over
 from tokenspace.encode.weights import common_components, without
 from tokenspace.engines import engine_of
 from tokenspace.errors import ArgumentError, EmptyFileError, OutputError
-from tokenspace.formats import FORMATS, NATIVE, check_ending, convert, recognition
+from tokenspace.formats import FORMATS, check_ending, convert, recognition
 from tokenspace.formats.native_file import Writer
+from tokenspace.formats.registry import NATIVE
 from tokenspace.formats.replacement import replacing
 from tokenspace.native import WordCounts
 from tokenspace.native.words import BREAK
@@ -32,10 +33,11 @@ from tokenspace.texts.reading import line_blocks
 from tokenspace.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from tokenspace.encode.encoder import Encoder
     from tokenspace.engines import Engine
 
     Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -47,33 +49,6 @@ PASSED = 1 << 14
 """Rows read again at a time when the table is written."""
 
 NAMES = ("number", "text")
-
-
-class Encoder(Protocol):
-    """What a stream needs of an encoder.
-
-    Attributes
-    ----------
-    together : int
-        Bytes of text that are encoded between two looks at how far it is.
-    """
-
-    together: int
-
-    @property
-    def d(self) -> int:
-        """Numbers a vector."""
-        ...
-
-    def blocks(
-        self, blocks: Iterable[tuple[bytes, int]], name: str, *, threads: int | None = None
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        """Yield vectors and numbers of tokens for blocks of whole lines."""
-        ...
-
-    def fingerprint(self) -> str:
-        """Return what tells this encoder from another."""
-        ...
 
 
 @dataclass(frozen=True)

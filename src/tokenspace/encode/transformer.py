@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tokenspace.encode.encoder import Encoder
 from tokenspace.errors import TokenError
 from tokenspace.texts.bags import not_utf8
 from tokenspace.torch.sentence import SentenceModel
@@ -26,7 +27,7 @@ TOGETHER = 1 << 14
 """Texts that are sorted by length together."""
 
 
-class Transformer:
+class Transformer(Encoder):
     """Sentence vectors from a Transformer's folder.
 
     Parameters
@@ -69,38 +70,8 @@ class Transformer:
         """Numbers a vector."""
         return self.model.d
 
-    def encode(self, texts: str | Iterable[str], *, threads: int | None = None) -> NDArray[np.float32]:
-        """Return the vectors of texts.
-
-        Parameters
-        ----------
-        texts : str, or iterable of m str
-        threads : int, optional
-
-        Returns
-        -------
-        array of shape (m, d), or (d,) for one str, float32
-
-        Raises
-        ------
-        TokenError
-            If something is no string, or a string that UTF-8 cannot hold.
-        """
-        rows = self.counted([texts] if isinstance(texts, str) else texts, threads=threads)[0]
-        return rows[0] if isinstance(texts, str) else rows
-
     def counted(self, texts: Iterable[str], *, threads: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the vectors of texts, and how many tokens of each were read, special ones not counted.
-
-        Parameters
-        ----------
-        texts : iterable of m str
-        threads : int, optional
-
-        Returns
-        -------
-        pair of arrays, of shape (m, d), float32, and (m,), int64
-        """
+        """Return the vectors of texts, and how many tokens of each were read; as `Encoder.counted`."""
         listed = _checked(texts)
         rows, counts = np.empty((len(listed), self.d), dtype=np.float32), np.empty(len(listed), dtype=np.int64)
         with self.model.threads(threads or self.threads):
@@ -112,7 +83,7 @@ class Transformer:
     def blocks(
         self, blocks: Iterable[tuple[bytes, int]], name: str, *, threads: int | None = None
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        """Yield vectors and numbers of tokens for blocks of whole lines, as they come; as `Static.blocks`."""
+        """Yield vectors and numbers of tokens for blocks of whole lines; as `Encoder.blocks`."""
         for block, first in blocks:
             try:
                 lines = block.decode().removesuffix("\n").split("\n")
