@@ -9,6 +9,7 @@ import numpy as np
 
 from tokenspace import progress
 from tokenspace.checkpoint.streams.pieces import Piece, Stretch
+from tokenspace.checkpoint.streams.source import Source
 from tokenspace.errors import TruncatedFileError
 
 if TYPE_CHECKING:
@@ -67,11 +68,10 @@ def blocks(piece: Piece, *, size: int = BLOCK) -> Iterator[NDArray[np.uint8]]:
         return
     room = np.empty(min(size, piece.size), dtype=np.uint8)
     done = 0
-    with piece.path.open("rb", buffering=0) as file:
-        file.seek(piece.offset)
+    with Source(piece.path, piece.size) as file:
         while done < piece.size:
             wanted, count = min(size, piece.size - done), 0
-            while count < wanted and (more := file.readinto(room.data[count:wanted])):
+            while count < wanted and (more := file.read(room.data[count:wanted], piece.offset + done + count)):
                 count += more
             if count < wanted:
                 raise TruncatedFileError(piece.path, "the file ended while it was read", offset=piece.offset + done + count)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokenspace import progress
-from tokenspace.checkpoint.streams.direct import NewFile
+from tokenspace.checkpoint.streams.direct import LARGE, NewFile
 from tokenspace.checkpoint.streams.pieces import Piece, Stretch
+from tokenspace.checkpoint.streams.source import Source
 from tokenspace.errors import TruncatedFileError
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ CHUNK = 1 << 26
 
 BUFFER = 1 << 20
 """Bytes read and written at a time where the kernel does not copy."""
-
-LARGE = 1 << 26
-"""Bytes from which a file is written past the kernel's cache. Below it the program that reads the file next finds it in memory."""
 
 NOT_HERE = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF, errno.ETXTBSY, errno.ENOTTY}
 """Answers that mean "not between these two files" rather than "it failed"."""
@@ -64,8 +62,8 @@ def write(target: Path, pieces: Sequence[Piece], *, what: str = "writing") -> No
     with NewFile(target, direct=total >= LARGE) as file:
         for piece in _joined(pieces):
             if isinstance(piece, Stretch):
-                with piece.path.open("rb", buffering=0) as source:
-                    for count in _copy(source.fileno(), file, piece):
+                with Source(piece.path, piece.size) as source:
+                    for count in _copy(source, file, piece):
                         progress.report(what, done + count, total)
             else:
                 file.write(np.ascontiguousarray(piece).data.cast("B"))
@@ -117,7 +115,7 @@ def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield last
 
 
-def _copy(source: int, target: NewFile, stretch: Stretch) -> Iterator[int]:
+def _copy(source: Source, target: NewFile, stretch: Stretch) -> Iterator[int]:
     """Append a stretch of one open file to another; yield after each chunk how many bytes are done."""
     at, end = stretch.offset, stretch.offset + stretch.size
     by_kernel = not target.direct and hasattr(os, "copy_file_range")
@@ -125,7 +123,7 @@ def _copy(source: int, target: NewFile, stretch: Stretch) -> Iterator[int]:
         stop, count = min(end, at + CHUNK), 0
         if by_kernel:
             try:
-                count = os.copy_file_range(source, target.fileno(), stop - at, at)
+                count = os.copy_file_range(source.fileno(), target.fileno(), stop - at, at)
             except OSError as error:
                 if error.errno not in NOT_HERE:
                     raise

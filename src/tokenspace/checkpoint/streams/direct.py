@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tokenspace.checkpoint.streams.source import Source
+
 ROOM = 1 << 22
 """Bytes gathered before they are written, 4 MB: at 1 MB a write the disk waits, at 16 MB nothing is gained."""
+
+LARGE = 1 << 26
+"""Bytes from which a file passes the kernel's cache by. Below it the program that reads the file next finds it in memory."""
 
 BLOCK = 4096
 """What is written directly begins and ends at multiples of this, in memory and in the file; every disk in use accepts it."""
@@ -80,14 +85,15 @@ class NewFile:
             self._add(count)
             data = data[count:]
 
-    def take(self, source: int, at: int, size: int) -> int:
-        """Append up to `size` bytes of an open file from a place in it; return how many there were."""
+    def take(self, source: Source, at: int, size: int) -> int:
+        """Append up to `size` bytes of another file from a place in it; return how many there were."""
         if self._room is None:
-            data = os.pread(source, size, at)
-            _write_all(self._file, memoryview(data))
-            return len(data)
+            data = memoryview(bytearray(size))
+            count = source.read(data, at)
+            _write_all(self._file, data[:count])
+            return count
         with memoryview(self._room) as room, room[self._filled : min(ROOM, self._filled + size)] as free:
-            count = os.preadv(source, [free], at)
+            count = source.read(free, at)
         self._add(count)
         return count
 

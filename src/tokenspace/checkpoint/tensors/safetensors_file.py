@@ -120,11 +120,9 @@ class Stored:
     def row_blocks(self, count: int) -> Iterator[NDArray[Any]]:
         """Yield the first `count` rows, about 1 MB at a time; the next block overwrites the last."""
         dtype = float_type(FLOATS[self.dtype])
-        whole_rows = max(1, comparing.BLOCK // self.row_size)
-        for begin in range(0, count, whole_rows):
-            piece = self.piece(begin, min(count, begin + whole_rows))
-            for block in comparing.blocks(piece, size=piece.size):
-                yield block.view(dtype).reshape(-1, self.row_size // dtype.itemsize)
+        size = max(1, comparing.BLOCK // self.row_size) * self.row_size
+        for block in comparing.blocks(self.piece(0, count), size=size):
+            yield block.view(dtype).reshape(-1, self.row_size // dtype.itemsize)
 
 
 @dataclass(frozen=True)
