@@ -57,11 +57,26 @@ static inline int scaled(uint64_t m, int64_t e, double *value)
 
 enum { QUICK_REACH = 32 }; /* bytes that quick() may look at, past the field's end too */
 
-/* The same as number() for what tables are full of, "-0.12345": a sign, up to 7 digits, a point and up to 16 digits, taken eight at a
- * time. MALFORMED says only that number() has to look. Twice as fast: 9 ns against 19 on GloVe. */
-static inline int quick(const uint8_t *p, const uint8_t *end, const uint8_t **at, double *value)
-{
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* Of eight bytes, each digit's 0x30 taken off: the highest bit of the first that is no digit, and of some after it. */
+static inline uint64_t no_digits(uint64_t eight)
+{
+    return ((eight + UINT64_C(0x7676767676767676)) | eight) & UINT64_C(0x8080808080808080);
+}
+
+/* The number that the first `count` of eight digits make, 1..8. */
+static inline uint32_t joined(uint64_t eight, int count)
+{
+    eight <<= 64 - 8 * count; /* zeros in front */
+    eight = eight * 10 + (eight >> 8);
+    return (uint32_t)(((eight & UINT64_C(0xff000000ff)) * UINT64_C(0xf424000000064) +
+                       ((eight >> 16) & UINT64_C(0xff000000ff)) * UINT64_C(0x271000000001)) >>
+                      32);
+}
+
+/* quick() for any number of digits on either side of the point. */
+static int quick_long(const uint8_t *p, const uint8_t *end, const uint8_t **at, double *value)
+{
     static const uint64_t POWERS[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
     int minus = *p == '-', places = 0;
     uint64_t m = 0;
@@ -76,18 +91,13 @@ static inline int quick(const uint8_t *p, const uint8_t *end, const uint8_t **at
         uint64_t eight, wrong;
         memcpy(&eight, p, 8);
         eight ^= UINT64_C(0x3030303030303030);
-        wrong = ((eight + UINT64_C(0x7676767676767676)) | eight) & UINT64_C(0x8080808080808080); /* a byte that is no digit, and some after it */
+        wrong = no_digits(eight);
         count = wrong ? __builtin_ctzll(wrong) >> 3 : 8;
         if (!count)
             break;
-        eight <<= 64 - 8 * count; /* zeros in front */
-        eight = eight * 10 + (eight >> 8);
-        eight = ((eight & UINT64_C(0xff000000ff)) * UINT64_C(0xf424000000064) +
-                 ((eight >> 16) & UINT64_C(0xff000000ff)) * UINT64_C(0x271000000001)) >>
-                32;
         if (m > (places ? UINT64_C(90071991) : UINT64_C(9999999))) /* so that m stays below 2^53: (2^53 - 10^8) / 10^8, seven digits */
             return MALFORMED;
-        m = m * POWERS[count] + (uint32_t)eight;
+        m = m * POWERS[count] + joined(eight, count);
     }
     if (p > end || (p < end && *p != ' ' && *p != '\t'))
         return MALFORMED;
@@ -95,6 +105,31 @@ static inline int quick(const uint8_t *p, const uint8_t *end, const uint8_t **at
     *value = (double)m / TENS[places];
     if (minus)
         *value = -*value;
+    return READ;
+}
+#endif
+
+/* The same as number() for what tables are full of, "-0.12345": a sign, up to 7 digits, a point and up to 16 digits. One digit, a point
+ * and up to 6 are taken at once, without a branch that looks at them. MALFORMED says only that number() has to look. The value is finite
+ * in float32 too. On GloVe 5 ns a number, 9 by the long way, 19 by number(). */
+static inline int quick(const uint8_t *p, const uint8_t *end, const uint8_t **at, double *value)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    static const double TENTHS[2][7] = {{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6}, {-1e0, -1e1, -1e2, -1e3, -1e4, -1e5, -1e6}};
+    uint64_t eight, after;
+    memcpy(&eight, p, 8);
+    memcpy(&after, p + 1, 8);
+    const int minus = (uint8_t)eight == '-';
+    eight ^= (eight ^ after) & -(uint64_t)minus; /* half of all numbers are negative, so a branch would be foreseen half of the time */
+    eight ^= UINT64_C(0x3030303030302e30);
+    const uint64_t wrong = no_digits(eight);
+    const int places = __builtin_ctzll(wrong >> 16 | UINT64_C(1) << 55) >> 3; /* the point is no digit wanted; six fill the eight bytes */
+    const uint8_t *stop = p + minus + 2 + places;
+    if ((wrong & 0x80) || (eight & 0xff00) || !places || stop > end || (stop < end && *stop != ' ' && *stop != '\t'))
+        return quick_long(p, end, at, value);
+    eight = (eight & ~UINT64_C(0xffff)) | (eight & 0xff) << 8; /* the digit in the point's place */
+    *at = stop;
+    *value = (double)joined(eight, places + 2) / TENTHS[minus][places];
     return READ;
 #else
     (void)p, (void)end, (void)at, (void)value;

@@ -31,31 +31,36 @@ typedef struct {
 /* Read the d numbers that fill [space p, end), bare ones [p, end), into row `row` of out: 1, or 0 where they are not there. */
 static int vector(job *j, const uint8_t *p, const uint8_t *end, int64_t row)
 {
-    int64_t before = j->noted;
-    for (int64_t k = 0; k < j->d; k++) {
+    const int64_t d = j->d, before = j->noted;
+    const uint8_t delimiter = j->bare ? '\t' : ' ', *const safe = j->safe;
+    double *const wide = j->wide ? (double *)j->out + row * d : 0;
+    float *const narrow = j->wide ? 0 : (float *)j->out + row * d;
+    for (int64_t k = 0; k < d; k++) {
         int inner = k > 0 || !j->bare, status = MALFORMED;
         const uint8_t *field = p + inner;
         double value = 0;
-        if (!inner || (p < end && *p == (j->bare ? '\t' : ' '))) {
-            status = field < j->safe ? quick(field, end, &p, &value) : MALFORMED;
-            if (status == MALFORMED)
+        if (!inner || (p < end && *p == delimiter)) {
+            status = field < safe ? quick(field, end, &p, &value) : MALFORMED;
+            if (status == MALFORMED) {
                 status = number(field, end, &p, &value);
+                if (!(wide ? isfinite(value) : isfinite((float)value)))
+                    status = MALFORMED;
+            }
         }
-        float narrow = (float)value;
-        if (status == MALFORMED || !(j->wide ? isfinite(value) : isfinite(narrow))) {
+        if (status == MALFORMED) {
             j->noted = before;
             return 0;
         }
         if (status == HARD) {
             int64_t *note = j->hard + 3 * j->noted++;
-            note[0] = row * j->d + k;
+            note[0] = row * d + k;
             note[1] = field - j->bytes;
             note[2] = p - j->bytes;
         }
-        if (j->wide)
-            ((double *)j->out)[row * j->d + k] = value;
+        if (wide)
+            wide[k] = value;
         else
-            ((float *)j->out)[row * j->d + k] = narrow;
+            narrow[k] = (float)value;
     }
     if (p != end)
         j->noted = before;
