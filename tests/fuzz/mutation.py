@@ -6,8 +6,11 @@ inside and packed again with right lengths and checksums: else nothing behind th
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import re
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -204,5 +207,9 @@ CONTAINERS: dict[str, tuple[Callable[[bytes], Files], Callable[[Files], bytes]]]
     ".safetensors": (_unpack_safetensors, _pack_safetensors),
     ".codes": (_unpack_safetensors, _pack_safetensors),
     ".npz": (_unpack_zip, _pack_zip),
+    ".zip": (_unpack_zip, _pack_zip),
+    ".gz": (lambda content: {"": gzip.decompress(content)}, lambda parts: gzip.compress(parts[""], mtime=0)),
+    ".bz2": (lambda content: {"": bz2.decompress(content)}, lambda parts: bz2.compress(parts[""])),
+    ".xz": (lambda content: {"": lzma.decompress(content)}, lambda parts: lzma.compress(parts[""])),
 }
 """Endings of the examples' names that are containers, how they are taken apart, and put together."""

@@ -7,8 +7,13 @@ examples. A format that is only read takes those of tests/files/foreign that it 
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
+import io
 import json
+import lzma
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +28,7 @@ from tokenspace.checkpoint.folders import contents
 from tokenspace.checkpoint.tensors import weights
 from tokenspace.checkpoint.tokenizers import tokenizer_json
 from tokenspace.formats import codes, npy
+from tokenspace.formats.packed import zstd_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,6 +175,26 @@ def _sniffed(scratch: Path) -> list[Files]:
     return found
 
 
+def _packed(scratch: Path) -> list[Files]:
+    """Make the examples of packed tables: text and word2vec binary, by each packing that is here."""
+    packings = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zip": _zipped}
+    with contextlib.suppress(ts.errors.MissingExtraError):
+        packings[".zst"] = zstd_module().compress
+    found = []
+    for name in ("glove", "word2vec-binary"):
+        place = scratch / name
+        place.mkdir()
+        found += [{f"table{ending}": pack(files["table"])} for files in written(name)(place) for ending, pack in packings.items()]
+    return found
+
+
+def _zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("table", content)
+    return file.getvalue()
+
+
 def _codes(scratch: Path) -> list[Files]:
     coded = ts.search.Exact(MATRIX, "inner_product", threads=1).code()
     codes.save_codes(scratch / "table.codes", MATRIX, *coded)
@@ -195,6 +221,7 @@ def _tokens(_scratch: Path) -> list[Files]:
 VOCABULARY = ts.Vocabulary(["king", "man", "a - b", "x-ray", "new york"])
 OTHERS = (
     Parser("sniffed", _sniffed, lambda place: ts.open(place / "table", threads=1, cache=False), slow.sound),
+    Parser("packed", _packed, lambda place: ts.open(next(place.iterdir()), threads=1, cache=False), slow.sound),
     Parser("codes", _codes, lambda place: codes.open_codes(place / "table.codes", MATRIX), slow.codes),
     Parser("tokenizer-json", _tokenizers, lambda place: tokenizer_json.tokens(place / "tokenizer.json"), slow.tokenizer),
     Parser("checkpoint-index", _shards, lambda place: weights.open_weights(contents.open_folder(place / "model")), slow.checkpoint),
@@ -217,5 +244,5 @@ OTHERS = (
 PARSERS = {parser.name: parser for parser in (*map(of_format, ts.formats.FORMATS), *OTHERS)}
 """Every parser by name."""
 
-KERNELS = ("glove", "word2vec-text", "word2vec-binary", "native", "sniffed")
+KERNELS = ("glove", "word2vec-text", "word2vec-binary", "native", "sniffed", "packed", "codes", "tokenizer-json", "model-folder")
 """Those in front of C: what `make asan` tries."""

@@ -152,16 +152,30 @@ def exact_maps() -> None:
     c.malloc.restype, c.malloc.argtypes, c.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
     kept: list[int] = []
 
-    def block(descriptor: int, _length: int, **_how: Any) -> memoryview:
-        size = os.fstat(descriptor).st_size
-        while len(kept) > 8:
-            c.free(kept.pop(0))
-        kept.append(c.malloc(size))
-        room = (ctypes.c_ubyte * size).from_address(kept[-1])
-        os.preadv(descriptor, [room], 0)
-        return memoryview(room).toreadonly()
+    def part(block: Any, where: int | slice) -> Any:  # slices of a map are bytes, those of an array of ctypes are lists
+        return bytes(memoryview(block)[where]) if isinstance(where, slice) else memoryview(block)[where]
 
-    mmap.mmap = block  # type: ignore[misc, assignment]
+    methods = {
+        "__getitem__": part,
+        "__enter__": lambda block: block,
+        "__exit__": lambda *_: None,
+        "find": lambda block, *what: bytes(block).find(*what),
+        "rfind": lambda block, *what: bytes(block).rfind(*what),
+    }
+
+    class Map(type):
+        """A type whose calls return such blocks, which are none of its instances: nobody gives their pages back."""
+
+        def __call__(cls, descriptor: int, _length: int, **_how: Any) -> Any:
+            size = os.fstat(descriptor).st_size
+            while len(kept) > 8:
+                c.free(kept.pop(0))
+            kept.append(c.malloc(size))
+            block = type("Block", (ctypes.c_ubyte * size,), methods).from_address(kept[-1])
+            os.preadv(descriptor, [block], 0)
+            return block
+
+    mmap.mmap = Map("mmap", (), {})  # type: ignore[misc, assignment]
 
 
 def work(parser: Any, options: argparse.Namespace) -> None:

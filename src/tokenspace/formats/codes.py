@@ -128,8 +128,10 @@ def open_codes(path: str | os.PathLike[str], matrix: NDArray[Any]) -> tuple[Code
         tensor = header.tensors[name]
         return np.frombuffer(whole, dtype, tensor.count, tensor.offset).reshape(tensor.shape)
 
-    rows = CodedRows.of({name: part(name, "u1") for name in shapes}, n, base, unit)
-    return rows, part("middle", "<f4").astype(np.float64)
+    middle = part("middle", "<f4")
+    if not np.isfinite(middle).all():
+        raise HeaderError(head.path, "expected finite numbers in middle, seen NaN or infinity", offset=header.tensors["middle"].offset)
+    return CodedRows.of({name: part(name, "u1") for name in shapes}, n, base, unit), middle.astype(np.float64)
 
 
 def matrix_digest(matrix: NDArray[Any]) -> str:

@@ -244,7 +244,7 @@ def open_member(path: Path, name: str = "", *, ratio: float = RATIO) -> Member:
     """
     with _zip_errors(path, 0):
         archive = zipfile.ZipFile(path)
-    files = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
+    files = [info for info in archive.infolist() if not info.filename.endswith("/") and not info.filename.startswith("__MACOSX/")]
     wanted = [info for info in files if info.filename == name] if name else files
     if len(wanted) != 1:
         archive.close()

@@ -35,7 +35,7 @@ class Memory:
 
     def begin(self, d: int, dtype: np.dtype[Any], expected: int) -> None:
         """Make room."""
-        self.room = np.empty((max(1, expected), d), dtype=dtype)
+        self.room = np.empty((expected, d), dtype=dtype)
         self.n = self.reserved = 0
 
     def reserve(self, m: int) -> NDArray[Any] | None:

@@ -246,6 +246,8 @@ def tokens_with(data: NDArray[np.uint8], offsets: NDArray[np.int64], byte: bytes
     """Return which tokens, ascending, hold a byte."""
     found = [start + np.flatnonzero(data[start : start + BLOCK] == byte[0]) for start in range(0, len(data), BLOCK)]
     places = np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+    if not len(places):
+        return places
     return np.unique(np.searchsorted(offsets, places, side="right") - 1)
 
 

@@ -9,11 +9,12 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tokenspace.errors import FileContentError, HeaderError, TrailingBytesError, TruncatedFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ITEM_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1}
@@ -109,7 +110,9 @@ def read_header(path: Path, start: bytes, size: int, *, longest: int = LONGEST) 
     return Header({name: tensor for name, (tensor, _) in tensors.items()}, metadata)
 
 
-def _json(path: Path, text: bytes) -> dict[str, Any]:
+def _hooks(path: Path) -> dict[str, Callable[..., Any]]:
+    """Return what refuses, while JSON is parsed, that other readers refuse or read otherwise."""
+
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         entries = dict(pairs)
         if len(entries) < len(pairs):
@@ -117,11 +120,20 @@ def _json(path: Path, text: bytes) -> dict[str, Any]:
             raise HeaderError(path, f"the header names {twice!r:.60} twice; expected every key once", offset=8)
         return entries
 
-    def refused(word: str) -> Any:
-        raise HeaderError(path, f"expected JSON, seen {word}", offset=8)
+    def refused(word: str) -> NoReturn:
+        raise HeaderError(path, f"expected whole numbers of 0 or more, seen {word:.40}", offset=8)
 
+    def whole(word: str) -> int:  # -0 is 0 for Python, and no whole number for others
+        if word.startswith("-"):
+            refused(word)
+        return int(word)
+
+    return {"object_pairs_hook": once, "parse_constant": refused, "parse_int": whole}
+
+
+def _json(path: Path, text: bytes) -> dict[str, Any]:
     try:
-        entries = json.loads(text.decode(), object_pairs_hook=once, parse_constant=refused)
+        entries = json.loads(text.decode(), **_hooks(path))
         if b"\\u" in text:  # half a surrogate, which other readers refuse
             json.dumps(entries, ensure_ascii=False).encode()
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -69,7 +69,7 @@ def _poured(head: Head, reading: Reading, place: Place, stream: Stream) -> Vocab
     begin, n, d = _header(head, stream)
     threads = local.thread_count(reading.threads)
     pouring = Pouring(path, reading, place, stream)
-    expected = n if stream.size is not None else min(n, len(head.start) // (4 * d + 1) + 1)
+    expected = n if stream.size is not None else min(n, len(head.start) // (4 * d + 1))  # of a stream no more is sure than has been seen
     place.begin(d, dtype, expected if reading.limit is None else min(expected, reading.limit))
     blocks = _blocks(pouring, begin, n, d, ring=threads + 2)
     for part in local.stream(lambda block: _copied(path, block, d, reading, dtype), blocks, threads=threads):

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { MAX_TOKEN = 65536 };
+enum { MAX_TOKEN = 65536, AHEAD = 16 }; /* rows ahead whose memory is sent for: no cache foresees steps of a kilobyte */
 
 /* Find `rows` rows from byte `at` on; starts and lengths are their tokens' bytes. Returns how many there are, at most `rows`;
  * state: the first byte after the last of them. */
@@ -15,6 +15,8 @@ int64_t ts_word2vec_rows(const uint8_t *bytes, int64_t size, int64_t at, int64_t
 {
     int64_t row = 0;
     for (; row < rows; row++) {
+        if (AHEAD * (4 * d + 8) < size - at)
+            __builtin_prefetch(bytes + at + AHEAD * (4 * d + 8)); /* about there, if tokens are as long as words are */
         int64_t start = at + (at < size && bytes[at] == '\n');
         int64_t look = size - start < MAX_TOKEN + 1 ? size - start : MAX_TOKEN + 1;
         const uint8_t *space = look > 0 ? memchr(bytes + start, ' ', (size_t)look) : 0;
