@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tokenspace.errors import FileContentError, HeaderError, TrailingBytesError, TruncatedFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 ITEM_SIZES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1}
@@ -110,7 +109,7 @@ def read_header(path: Path, start: bytes, size: int, *, longest: int = LONGEST) 
     return Header({name: tensor for name, (tensor, _) in tensors.items()}, metadata)
 
 
-def _hooks(path: Path) -> dict[str, Callable[..., Any]]:
+def _hooks(path: Path) -> dict[str, Any]:
     """Return what refuses, while JSON is parsed, that other readers refuse or read otherwise."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -121,10 +120,10 @@ def _hooks(path: Path) -> dict[str, Callable[..., Any]]:
         return entries
 
     def refused(word: str) -> NoReturn:
-        raise HeaderError(path, f"expected whole numbers of 0 or more, seen {word:.40}", offset=8)
+        raise HeaderError(path, f"expected whole numbers, seen {word}", offset=8)
 
     def whole(word: str) -> int:  # -0 is 0 for Python, and no whole number for others
-        if word.startswith("-"):
+        if word == "-0":
             refused(word)
         return int(word)
 

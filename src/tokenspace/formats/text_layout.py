@@ -118,7 +118,8 @@ def _widths(lines: list[bytes]) -> list[int]:
         return [trailing_numbers(line) for line in lines]
     data = np.frombuffer(b"".join(line + b"\n" for line in lines), dtype=np.uint8)
     out, starts, lengths = np.empty((len(lines), d)), *np.empty((2, len(lines)), dtype=np.int64)
-    found, at = [], 0
+    found: list[int] = []
+    at = 0
     while len(found) < len(lines):
         before = len(found)
         row, at = native.parse_text(data, at, len(data), out, (before, len(lines)), starts, lengths)
