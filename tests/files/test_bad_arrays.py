@@ -229,6 +229,7 @@ def test_a_native_file_that_is_damaged(tmp_path: Path) -> None:
         (with_header(b'{"tokenspace":' + b"[" * 100_000, b""), HEADER, "JSON"),
         (with_header(b'{"tokenspace":' + b"9" * 5_000 + b"}", b""), HEADER, "JSON|expected dtype"),
         (with_header(b'{"tokenspace":"\xff"}', b""), HEADER, "JSON"),
+        (with_header(good[8 : 8 + length].replace(b"[0,", b"[-0,", 1), good[8 + length :]), HEADER, "whole numbers, seen -0"),
         (with_header(b"[1]", b""), HEADER, "object"),
         (good[:5], HEADER, "length"),
     )

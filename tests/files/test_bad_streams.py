@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -170,6 +171,34 @@ def test_a_bomb_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
     with pytest.raises(errors.CompressionError, match="over 100 times"):
         list(iter(lambda: endless.fill(room), 0))
     endless.close()
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd"])
+@pytest.mark.parametrize("attack", ["rows of six bytes", "a line without end", "a row of a million million numbers", "a row of two thousand million"])
+def test_a_file_of_some_kilobytes_takes_no_hundred_megabytes(attack: str, packing: str, tmp_path: Path) -> None:
+    if packing not in PACKED:
+        pytest.skip("zstd is not here")
+    content = {
+        "rows of six bytes": b"a 0 0\n" * 10_000_000,
+        "a line without end": b"a" + b" 0" * 30_000_000,
+        "a row of a million million numbers": b"1 1000000000000\na " + bytes(60_000_000),
+        "a row of two thousand million": b"1 2147483647\na \0\0\0\0",  # its room is made when it has come, and this one never does
+    }[attack]
+    path = written(tmp_path, gzip.compress(content, 9) if packing == "gzip" else zstd.compress(content))
+    tracemalloc.start()
+    try:
+        with pytest.raises((errors.CompressionError, errors.TruncatedFileError)):
+            ts.open(path)
+        assert tracemalloc.get_traced_memory()[1] < 80 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_member_whose_name_is_nothing_is_damage(tmp_path: Path) -> None:
+    content = bytearray(stored())
+    content[content.index(b"PK\1\2") + 46] = 0  # a name ends at its first zero
+    with pytest.raises(errors.CompressionError):
+        ts.open(written(tmp_path, bytes(content)))
 
 
 def test_an_archive_has_one_table_or_says_which(tmp_path: Path) -> None:

@@ -160,6 +160,9 @@ numbers = st.one_of(
 @example("0.1234567812345678")
 @example("0.12345678")
 @example("-0.0")
+@example("-8.123456")
+@example("8.1234567")
+@example("0.12345-")
 @example("5.")
 @example("9007199254740993")  # 2^53 + 1, a tie between two float64
 @example("1.00000005960464477539062500")  # a tie between two float32, and 26 digits

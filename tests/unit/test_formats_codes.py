@@ -46,7 +46,8 @@ def test_codes_of_another_table_are_refused(saved, tmp_path):
     with pytest.raises(HeaderError, match="tokenspace-codes"):
         open_codes(saved, ROWS)
     whole = codes_path(saved).read_bytes()
-    for bad in (whole[:100], whole[:-5], b"", whole + b"x", whole.replace(b'"base":', b'"bose":')):
+    nan = whole[:-4] + np.float32(np.nan).tobytes()  # the last number of the middle
+    for bad in (whole[:100], whole[:-5], b"", whole + b"x", whole.replace(b'"base":', b'"bose":'), nan):
         (tmp_path / "bad").write_bytes(bad)
         with pytest.raises((FileContentError, KeyError)) as caught:
             open_codes(tmp_path / "bad", ROWS)
