@@ -8,7 +8,18 @@ import pytest
 
 from tokenspace.formats.text_layout import layout_of, trailing_numbers
 
-ROWS = [b"the 1 2 3", b"new york 1 2 3", b"b 5 c 1 2 3", b"x 1 2 3 4", b"of 1 2", b"y 1 1e999 3", b"z 1 nan 3", b"w 1 2 3\r", b"v 1 2 3  ", b"u"]
+ROWS = [
+    b"the 1 2 3",
+    b"new york 1 2 3",
+    b"b 5 c 1 2 3",
+    b"x 1 2 3 4",
+    b"of 1 2",
+    b"y 1 1e999 3",
+    b"z 1 nan 3",
+    b"w 1 2 3\r",
+    b"v 1 2 3  ",
+    b"u",
+]
 
 
 @pytest.mark.parametrize("first", range(len(ROWS)))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import struct
 import zipfile
-import zlib
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from tokenspace.formats import rows_in_files as rows
 from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.npy import check_dtype, in_rows
 from tokenspace.formats.npy_header import LONGEST, Array, check_matrix, header_bytes, read_header
-from tokenspace.formats.packed import RATIO, SLACK
+from tokenspace.formats.packed import BROKEN_ZIP, RATIO, SLACK
 from tokenspace.formats.promises import broken_promise
 from tokenspace.formats.replacement import replacing
 from tokenspace.table import EmbeddingTable
@@ -30,9 +28,6 @@ TOKEN_NAMES = ("tokens", "vocab", "words")
 
 DEFLATE_RATIO = 1032
 """The most that a zip member can grow when unpacked (zlib's own bound); a size beyond it is a lie."""
-
-BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError, OverflowError)
-"""What zipfile raises over a damaged archive: the seek to a negative place is an OSError, an unknown compression a RuntimeError."""
 
 LAST_LETTER = 0x10FFFF
 """Unicode's last code point; the surrogates U+DC80 to U+DCFF stand for bytes that are not UTF-8, all others for nothing."""
@@ -53,7 +48,7 @@ def _read(head: Head, reading: Reading) -> EmbeddingTable:
             tokens = _array(head, archive, members, TOKEN_NAMES)
     except FileContentError:
         raise
-    except BROKEN as error:
+    except BROKEN_ZIP as error:
         raise TruncatedFileError(head.path, f"expected a sound zip archive, seen: {error!s:.100}", hint="was a copy cut off?") from None
     if len(tokens) != len(matrix):
         raise HeaderError(head.path, f"expected one token a row, seen {len(tokens):,} tokens and {len(matrix):,} rows")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import lzma
+import struct
 import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol
@@ -37,6 +38,11 @@ WINDOW = 1 << 28
 
 WINDOW_LOG = 27
 """The same for zstd, as a power of two: what its own tool allows without being asked."""
+
+
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, RuntimeError, OverflowError)
+"""What zipfile raises over a damaged archive: the seek to a negative place is an OSError, an unknown packing a RuntimeError, a name that is
+not UTF-8 a ValueError."""
 
 
 class Decompressor(Protocol):
@@ -218,7 +224,7 @@ class Member:
 def _zip_errors(path: Path, offset: int) -> Any:
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, lzma.LZMAError, NotImplementedError, RuntimeError) as error:
+    except BROKEN_ZIP as error:
         if isinstance(error, FileContentError):
             raise
         raise _damaged(path, "zip", offset, error) from None
