@@ -60,7 +60,7 @@ def parse_text(
 
     Notes
     -----
-    About 1.4 ns a byte of text and thread (GloVe). The interpreter lock is free meanwhile, so threads may read other lines of the
+    About 0.9 ns a byte of text and thread (GloVe). The interpreter lock is free meanwhile, so threads may read other lines of the
     same file. The vice: a number beyond 19 digits or 10^±27 goes through Python's ``float`` and costs a microsecond.
     """
     compiled = kernel("text_rows")
