@@ -37,6 +37,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--method", nargs="*")
     parser.add_argument("--no-quality", action="store_true", help="time alone")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--note", help="kept with these runs: what their times are worth, say")
     for name, default in ASKED.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, help=f"{default}, if the model has no other")
     parser.add_argument("--sample", type=float, default=1e-3)
@@ -55,9 +56,8 @@ def main(arguments: list[str]) -> None:
                 asked = {"model": model, "method": method, "seed": seed, **ASKED, **MODELS[model], **given}
                 if any(asked.items() <= one.items() for one in runs):
                     continue
-                runs.append(
-                    {**asked, "load": os.getloadavg()[0], **run(method, asked | {"text": str(options.text)}, blind=options.no_quality)}
-                )
+                load, note = os.getloadavg()[0], {"note": options.note} if options.note else {}
+                runs.append({**asked, "load": load, **run(method, asked | {"text": str(options.text)}, blind=options.no_quality), **note})
                 print(json.dumps(runs[-1]), file=sys.stderr)
                 whole = out.with_suffix(".new")
                 whole.write_text(json.dumps({"case": "train", "words": words, "runs": runs}, indent=1) + "\n")

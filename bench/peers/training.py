@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Options = dict[str, Any]
 
+GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it, without their whole part, are spread evenly: where a text begins for each seed."""
+
 
 class Absent(Exception):  # noqa: N818 - no error: a method that is left out
     """A library or a program is not installed."""
@@ -50,42 +53,41 @@ def tokenspace(o: Options) -> dict[str, float]:
     return {"cpu": table.report.cpu_seconds, "wall": table.report.seconds}
 
 
-def gensim(o: Options) -> dict[str, float]:
-    """Train gensim over lines read anew each epoch (`LineSentence`): corpus_file's rate falls too slowly with two threads."""
-    try:
-        from gensim.models import Word2Vec  # noqa: PLC0415
-        from gensim.models.word2vec import LineSentence  # noqa: PLC0415
-    except ImportError as error:
-        raise Absent(str(error)) from None
-    made = Word2Vec(
-        vector_size=o["dim"], window=o["window"], negative=o["negative"], min_count=o["min_count"], sample=o["sample"], seed=o["seed"],
-        workers=o["threads"], alpha=o["alpha"], min_alpha=o["alpha"] * 1e-4, sg=int(o["model"] == "skipgram"),
-    )  # fmt: skip
-    lines = LineSentence(o["text"])
-    made.build_vocab(lines)
-    before = clocks()
-    made.train(lines, total_examples=made.corpus_count, epochs=o["epochs"])
-    spent = between(before, clocks())
-    made.wv.save_word2vec_format(o["out"], binary=True)
-    return spent
+def gensim(*, corpus_file: bool) -> Callable[[Options], dict[str, float]]:
+    """Return gensim over lines read anew each epoch, or its corpus_file mode: faster, but with two threads its rate falls too slowly."""
+
+    def method(o: Options) -> dict[str, float]:
+        try:
+            from gensim.models import Word2Vec  # noqa: PLC0415
+            from gensim.models.word2vec import LineSentence  # noqa: PLC0415
+        except ImportError as error:
+            raise Absent(str(error)) from None
+        made = Word2Vec(
+            vector_size=o["dim"], window=o["window"], negative=o["negative"], min_count=o["min_count"], sample=o["sample"], seed=o["seed"],
+            workers=o["threads"], alpha=o["alpha"], min_alpha=o["alpha"] * 1e-4, sg=int(o["model"] == "skipgram"),
+        )  # fmt: skip
+        text = {"corpus_file": o["text"]} if corpus_file else {"corpus_iterable": LineSentence(o["text"])}
+        made.build_vocab(**text)
+        length = {"total_words": made.corpus_total_words} if corpus_file else {"total_examples": made.corpus_count}
+        before = clocks()
+        made.train(**text, **length, epochs=o["epochs"])
+        spent = between(before, clocks())
+        made.wv.save_word2vec_format(o["out"], binary=True)
+        return spent
+
+    return method
 
 
-def gensim_corpus_file(o: Options) -> dict[str, float]:
-    """Train gensim in its corpus_file mode: faster, with the rate as it comes."""
-    try:
-        from gensim.models import Word2Vec  # noqa: PLC0415
-    except ImportError as error:
-        raise Absent(str(error)) from None
-    made = Word2Vec(
-        vector_size=o["dim"], window=o["window"], negative=o["negative"], min_count=o["min_count"], sample=o["sample"], seed=o["seed"],
-        workers=o["threads"], alpha=o["alpha"], min_alpha=o["alpha"] * 1e-4, sg=int(o["model"] == "skipgram"),
-    )  # fmt: skip
-    made.build_vocab(corpus_file=o["text"])
-    before = clocks()
-    made.train(corpus_file=o["text"], total_words=made.corpus_total_words, epochs=o["epochs"])
-    spent = between(before, clocks())
-    made.wv.save_word2vec_format(o["out"], binary=True)
-    return spent
+def turned(o: Options, folder: str) -> str:
+    """Return the text, from another line on for another seed: a program without an option for it would draw the same numbers each time."""
+    if o["seed"] == 1:
+        return str(o["text"])
+    text = Path(o["text"]).read_bytes()
+    cut = text.find(b"\n", int(len(text) * (o["seed"] * GOLDEN % 1))) + 1
+    other = Path(folder, "text")
+    with other.open("wb") as file:
+        file.writelines((text[cut:], text[:cut]))
+    return str(other)
 
 
 def fasttext(o: Options) -> dict[str, float]:
@@ -94,12 +96,14 @@ def fasttext(o: Options) -> dict[str, float]:
         import fasttext as library  # noqa: PLC0415
     except ImportError as error:
         raise Absent(str(error)) from None
-    before = clocks()
-    made = library.train_unsupervised(
-        o["text"], model=o["model"], dim=o["dim"], ws=o["window"], neg=o["negative"], epoch=o["epochs"], minCount=o["min_count"],
-        t=o["sample"], lr=o["alpha"], minn=0, maxn=0, thread=o["threads"], loss="ns", verbose=0,
-    )  # fmt: skip
-    spent = between(before, clocks())
+    with tempfile.TemporaryDirectory() as folder:
+        text = turned(o, folder)
+        before = clocks()
+        made = library.train_unsupervised(
+            text, model=o["model"], dim=o["dim"], ws=o["window"], neg=o["negative"], epoch=o["epochs"], minCount=o["min_count"],
+            t=o["sample"], lr=o["alpha"], minn=0, maxn=0, thread=o["threads"], loss="ns", verbose=0,
+        )  # fmt: skip
+        spent = between(before, clocks())
     words = [word for word in made.get_words() if word != "</s>"]
     write(o, words, (made.get_word_vector(word) for word in words))
     return spent
@@ -140,19 +144,19 @@ def program(name: str) -> Callable[[Options], dict[str, float]]:
             message = f"{name}: {'has no cbow' if found else 'not on PATH'}"
             raise Absent(message)
         options = {
-            "train": o["text"], "size": o["dim"], "window": o["window"], "negative": o["negative"], "iter": o["epochs"],
-            "sample": o["sample"], "min-count": o["min_count"], "threads": o["threads"], "alpha": o["alpha"],
-            "binary": 1, "hs": 0, "cbow": int(o["model"] == "cbow"),
+            "size": o["dim"], "window": o["window"], "negative": o["negative"], "iter": o["epochs"], "sample": o["sample"],
+            "min-count": o["min_count"], "threads": o["threads"], "alpha": o["alpha"], "binary": 1,
         }  # fmt: skip
-        if name == "pWord2Vec":
-            options = {k: v for k, v in options.items() if k not in ("hs", "cbow")} | {"numa": 0}
-        call = [found, *(str(part) for k, v in options.items() for part in (f"-{k}", v))]
-        start = clocks()
-        subprocess.run([*call, "-save-vocab", os.devnull], check=False, capture_output=True)  # noqa: S603 - the program asked for
-        middle = clocks()
-        subprocess.run([*call, "-output", o["out"]], check=True, capture_output=True)  # noqa: S603
-        vocabulary, whole = between(start, middle), between(middle, clocks())
-        return {clock: whole[clock] - vocabulary[clock] for clock in whole}
+        options |= {"numa": 0} if name == "pWord2Vec" else {"hs": 0, "cbow": int(o["model"] == "cbow")}
+        with tempfile.TemporaryDirectory() as folder:
+            call = [found, "-train", turned(o, folder), *(str(part) for k, v in options.items() for part in (f"-{k}", v))]
+            start = clocks()
+            subprocess.run([*call, "-save-vocab", os.devnull], check=False, capture_output=True)  # noqa: S603 - the program asked for
+            middle = clocks()
+            subprocess.run([*call, "-output", o["out"]], check=True, capture_output=True)  # noqa: S603
+            vocabulary, whole = between(start, middle), between(middle, clocks())
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3
+        return {clock: whole[clock] - vocabulary[clock] for clock in whole} | {"peak_mb": peak}
 
     return method
 
@@ -160,8 +164,8 @@ def program(name: str) -> Callable[[Options], dict[str, float]]:
 METHODS: dict[str, Callable[[Options], dict[str, float]]] = {
     "tokenspace": tokenspace,
     "pWord2Vec": program("pWord2Vec"),
-    "gensim": gensim,
-    "gensim corpus_file": gensim_corpus_file,
+    "gensim": gensim(corpus_file=False),
+    "gensim corpus_file": gensim(corpus_file=True),
     "word2vec": program("word2vec"),
     "fasttext": fasttext,
     "GloVe C": stanford,
