@@ -65,8 +65,9 @@ def skipgram(text: Text, **options: Any) -> TrainedTable:
     Notes
     -----
     One thread gives the same bits for the same text, options and seed, on every machine, with or without a stop between. Several
-    threads write to shared rows without locks, which changes the last digits from run to run; `deterministic` costs their speed.
-    Ctrl-C ends the training as if it had been asked for so much: the table is usable, and `checkpoint` can be resumed.
+    threads write to shared rows without locks, which changes the last digits from run to run; `deterministic` costs their speed: with
+    two free CPUs it takes twice as long. Ctrl-C ends the training as if it had been asked for so much: the table is usable, and
+    `checkpoint` can be resumed.
 
     Memory: 8 bytes a number of each row, 16 while the result is copied; the text is mapped. Windows share the words drawn against
     them, as in pWord2Vec. The vice: rows of words that stand in the text 5 times are close to where chance put them.
