@@ -210,3 +210,16 @@ def test_products_of_float32_find_what_float64_finds(measure, kind):
     inside = whole.scores <= least if measure == "euclidean" else whole.scores >= least
     for ids, close, (found, _) in zip(whole.ids, inside, Exact(rows, measure).within(queries[:3], least), strict=True):
         assert np.array_equal(ids[close], found)
+
+
+@pytest.mark.parametrize("measure", ["euclidean", "inner_product", "cosine"])
+def test_products_of_large_numbers_and_thresholds(measure):
+    rows = np.random.default_rng(4).standard_normal((300, 6))
+    for scaled in (rows * 1e100, rows.astype(np.float32) * np.float32(1e7)):
+        expected, found = (Exact(scaled, measure, path=path).search(scaled[:5], 4) for path in ("every", "product"))
+        assert np.array_equal(found.ids, expected.ids)
+    search = Exact(rows.astype(np.float32), measure)
+    everything = 1e30 if measure == "euclidean" else -1e60
+    assert search.within(rows[:2], everything).offsets.tolist() == [0, 300, 600]
+    if measure != "euclidean":
+        assert search.within(rows[:2], 1e60).offsets.tolist() == [0, 0, 0]

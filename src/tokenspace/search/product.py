@@ -80,9 +80,10 @@ def screens(matrix: NDArray[Any], keys: Keys, start: int, stop: int, *, single: 
     if single and keys.measure != "cosine":  # queries' squares and products, too, are to stay within float32's range
         lengths = keys.query_lengths
         single = bool(lengths.max(initial=0) < LARGEST and lengths.min(initial=1, where=lengths > 0) > 1 / FARTHEST)
-    middle = matrix[:BLOCK:4].mean(axis=0, dtype=np.float64).astype(np.float32) if keys.measure == "euclidean" else None
+    element = SINGLE if single else DOUBLE
+    middle = matrix[:BLOCK:4].mean(axis=0, dtype=np.float64).astype(element) if keys.measure == "euclidean" else None
     for first in range(start, stop, BLOCK):
-        yield first, Screen(matrix, slice(first, min(first + BLOCK, stop)), keys, middle, SINGLE if single else DOUBLE)
+        yield first, Screen(matrix, slice(first, min(first + BLOCK, stop)), keys, middle, element)
 
 
 class Screen:
@@ -95,13 +96,13 @@ class Screen:
         Which rows.
     keys : Keys
         Of the queries with the whole matrix.
-    middle : array of shape (d,), float32, or None
-        Taken from both sides before distances are computed: of float32 rows exactly, but for a last rounding of the difference.
+    middle : array of shape (d,), of `element`, or None
+        Taken from both sides before distances are computed: from float32 rows exactly, but for a last rounding of the difference.
     element : dtype
         What is multiplied: float32 or float64.
     """
 
-    def __init__(self, matrix: NDArray[Any], part: slice, keys: Keys, middle: NDArray[np.float32] | None, element: np.dtype[Any]) -> None:
+    def __init__(self, matrix: NDArray[Any], part: slice, keys: Keys, middle: NDArray[Any] | None, element: np.dtype[Any]) -> None:
         block = matrix[part]
         self.n = len(block)
         self._keys, self._element = keys, element
@@ -160,4 +161,7 @@ def _hopeful(
 
 def below(least: NDArray[np.float64], element: np.dtype[Any]) -> NDArray[Any]:
     """Return bounds in the type of the keys that are held against them, rounded down."""
-    return least if element == DOUBLE else np.nextafter(least.astype(element), element.type(-np.inf))
+    if element == DOUBLE:
+        return least
+    with np.errstate(over="ignore"):  # no key of float32 is beyond its range
+        return np.nextafter(least.astype(element), element.type(-np.inf))
