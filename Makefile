@@ -41,8 +41,9 @@ fuzz: $(VENV)/fuzz.stamp        ## every parser for a minute; `make fuzz MINUTES
 
 # The kernels once more, compiled to die of any access outside an array: the tests of files, then broken files for MINUTES a parser.
 # Built from a copy of the sources, so that the libraries in use stay as they are. PYTHONMALLOC: an array of its own for each object.
-ASAN := LD_PRELOAD=$$($(or $(CC),cc) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-        PYTHONMALLOC=malloc PYTHONPATH=.asan/src
+# The C++ library comes along, or the sanitizer does not find what throws PyArrow's exceptions, and dies of the first.
+ASAN := LD_PRELOAD="$$($(or $(CC),cc) -print-file-name=libasan.so) $$($(or $(CC),cc) -print-file-name=libstdc++.so.6)" \
+        ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=.asan/src
 asan: $(VENV)/fuzz.stamp        ## the C readers under the address sanitizer
 	rm -rf .asan && mkdir .asan && cp -r src .asan/src && rm -f .asan/src/tokenspace/native/libtokenspace-*
 	$(BIN)/python build_native.py --sanitize .asan/src/tokenspace/native

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 
 import pytest
@@ -34,3 +35,14 @@ def test_the_width_is_that_of_most_rows(first: int) -> None:
 def test_a_header_is_told_by_the_rows_under_it() -> None:
     assert layout_of(b"2 3\nthe 1 2 3\nof 4 5 6\n", whole=True).header == b"2 3"
     assert layout_of(b"2 3\nthe 1\nof 4\n", whole=True).header is None  # a token that is a number, and its own
+
+
+def test_a_long_row_takes_no_more_memory_than_a_few_times_its_bytes() -> None:
+    row = b"a" + b" 1.5" * 100_000
+    tracemalloc.start()
+    try:
+        assert layout_of((row + b"\n") * 2 + b"b 1\n" * 900, whole=True).d == 1
+        assert trailing_numbers(row) == 100_000
+        assert tracemalloc.get_traced_memory()[1] < 10 * 2 * len(row)  # two such rows
+    finally:
+        tracemalloc.stop()

@@ -27,7 +27,7 @@ RATIO = 100
 """Times its packed bytes that a file may unpack to. Deflate reaches 1032, the others millions; tables of numbers 2 to 5."""
 
 SLACK = 1 << 22
-"""Bytes that a file may unpack to whatever its size. A file of a kilobyte takes 30 MB of memory at the most; with 64 MiB it took 460, as
+"""Bytes that a file may unpack to whatever its size. One of some kilobytes takes 50 MB of memory at the most; with 64 MiB it took 460, as
 rows of six bytes are kept with 40 bytes of where they began and ended."""
 
 PIECE = 1 << 16

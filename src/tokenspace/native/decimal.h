@@ -111,7 +111,7 @@ static int quick_long(const uint8_t *p, const uint8_t *end, const uint8_t **at, 
 
 /* The same as number() for what tables are full of, "-0.12345": a sign, up to 7 digits, a point and up to 16 digits. One digit, a point
  * and up to 6 are taken at once, without a branch that looks at them. MALFORMED says only that number() has to look. The value is finite
- * in float32 too. On GloVe 5 ns a number, 9 by the long way, 19 by number(). */
+ * in float32 too. A third faster on GloVe than the long way, which is twice as fast as number(). */
 static inline int quick(const uint8_t *p, const uint8_t *end, const uint8_t **at, double *value)
 {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__

@@ -15,7 +15,7 @@ int64_t ts_word2vec_rows(const uint8_t *bytes, int64_t size, int64_t at, int64_t
 {
     int64_t row = 0;
     for (; row < rows; row++) {
-        if (AHEAD * (4 * d + 8) < size - at)
+        if (4 * d + 8 < (size - at) / AHEAD)
             __builtin_prefetch(bytes + at + AHEAD * (4 * d + 8)); /* about there, if tokens are as long as words are */
         int64_t start = at + (at < size && bytes[at] == '\n');
         int64_t look = size - start < MAX_TOKEN + 1 ? size - start : MAX_TOKEN + 1;
