@@ -96,7 +96,7 @@ def report(runs: list[dict[str, Any]], words: int) -> None:
             name: [one for one in runs if one["model"] == model and one["method"] == name]
             for name in dict.fromkeys(one["method"] for one in runs if one["model"] == model)
         }
-        good = {name: some for name, some in rows.items() if "cpu" in some[0]}
+        good = {name: done for name, some in rows.items() if (done := [one for one in some if "cpu" in one])}
         print(f"\n{model}: medians over the seeds; thousand words a CPU second and wall second")
         print(
             f"{'':20}{'seeds':>6}{'k/CPU s':>9}{'k/s':>9}{'ours/its':>9}{'(wall)':>8}{'MB':>7}  "
@@ -114,5 +114,6 @@ def report(runs: list[dict[str, Any]], words: int) -> None:
                 f"{name:20}{len(some):6}{speed[name][0]:9,.0f}{speed[name][1]:9,.0f}{ratios[0]:9.2f}{ratios[1]:8.2f}{peak:7,.0f}  {quality}"
             )
         for name, some in rows.items():
-            if name not in good:
-                print(f"{name:20} left out: {some[0].get('absent') or some[0].get('failed')}")
+            for one in some:
+                if "cpu" not in one:
+                    print(f"{name:20} left out, seed {one['seed']}: {one.get('absent') or one.get('failed')}")

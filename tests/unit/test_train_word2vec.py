@@ -9,13 +9,17 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import tokenspace as ts
 from tokenspace.errors import ArgumentError, HeaderError, NotFiniteError, OutputError, ProofError, TableNotFoundError
+from tokenspace.train.corpus import read_corpus
+from tokenspace.train.hogwild import Run
 from tokenspace.train.model import Model
+from tokenspace.train.plan import Plan
 
 FIELDS = {"king": "crown", "queen": "crown", "dog": "bone", "cat": "bone", "car": "road", "bus": "road"}
 
@@ -57,6 +61,20 @@ def test_one_thread_and_deterministic_with_any_threads_give_the_same_bits(model)
     assert len({run.matrix.tobytes() + run.model.outputs.tobytes() for run in runs}) == 1
     assert len({run.report.losses for run in runs}) == 1
     assert train(TEXT, threads=1, **SMALL | {"seed": 4}).matrix.tobytes() != runs[0].matrix.tobytes()
+
+
+def test_each_epoch_goes_through_all_parts_in_an_order_of_its_own_while_the_rate_falls():
+    corpus = read_corpus(("a" * (1 + i % 3) for i in range(3 + j % 4)) for j in range(20_000))
+    plan = Plan("skipgram", epochs=3, seed=5)
+    run, again, other = (Run(asked, corpus, threads=1, old=None) for asked in (plan, plan, replace(plan, seed=6)))
+    n = len(run.parts)
+    orders = [[one.span(part) for part in range(first, first + n)] for one in (run, again, other) for first in (0, n, 2 * n)]
+    assert n > 10
+    assert all(sorted(order) == run.parts for order in orders)
+    assert orders[:3] == orders[3:6]
+    assert len({tuple(order) for order in [run.parts, *orders[:3], *orders[6:]]}) == 7
+    ids = np.cumsum([0, *(end - start for order in orders[:3] for start, end in order)])
+    assert [run.alpha(part) for part in range(3 * n)] == pytest.approx(plan.alpha * (1 - ids[:-1] / ids[-1]))
 
 
 def test_a_loss_does_not_depend_on_the_threads():

@@ -141,7 +141,7 @@ class Keeper:
 
 
 class Run:
-    """A training: matrices, parts in their order, and what they came to.
+    """A training: matrices, parts in the order of each epoch, and what they came to.
 
     Parameters
     ----------
@@ -169,22 +169,35 @@ class Run:
             raise ArgumentError(message, hint="give more text, or leave held_out (--held-out) out")
         self.measured = parts[step - 1 :: step] if step and len(parts) >= step else parts[-1:] if step else []
         self.parts = [part for part in parts if part not in set(self.measured)]
-        self.before = np.concatenate([[0], np.cumsum([end - start for start, end in self.parts])])
+        self.order = np.stack([np.random.default_rng([plan.seed, 3, epoch]).permutation(len(self.parts)) for epoch in range(plan.epochs)])
+        lengths = np.array([end - start for start, end in self.parts])
+        self.before = np.pad(np.cumsum(lengths[self.order], axis=1), ((0, 0), (1, 0)))
         self.tallies = np.zeros((plan.epochs * len(self.parts), 3))
         self.at = 0
         self.held: list[float] = []
         self.best: tuple[float, NDArray[np.float32], NDArray[np.float32]] | None = None
         self.task = task_of(plan, corpus.counts, self.inputs, self.outputs, self.free, bags(corpus.vocabulary, plan.settings()))
 
-    def alpha(self, part: int) -> float:
-        """Return the learning rate of a part: it depends on the place in the text alone."""
+    def span(self, part: int) -> tuple[int, int]:
+        """Return where the ids of a part lie: each epoch goes through all of them, in an order of its own.
+
+        A text is seldom well mixed. In its own order what stands at its end meets only a small learning rate, and what stands at its
+        beginning only a large one.
+        """
+        return self.parts[self.order[divmod(part, len(self.parts))]]
+
+    def done(self, part: int) -> float:
+        """Return how many epochs are done where a part begins."""
         epoch, place = divmod(part, len(self.parts))
-        done = (epoch + self.before[place] / self.before[-1]) / self.plan.epochs
-        return self.plan.alpha * max(LEAST_RATE, 1.0 - float(done))
+        return epoch + float(self.before[epoch, place] / self.before[epoch, -1]) if place else float(epoch)
+
+    def alpha(self, part: int) -> float:
+        """Return the learning rate of a part: it depends on the parts before it alone."""
+        return self.plan.alpha * max(LEAST_RATE, 1.0 - self.done(part) / self.plan.epochs)
 
     def work(self, part: int) -> None:
         """Train on a part."""
-        start, end = self.parts[part % len(self.parts)]
+        start, end = self.span(part)
         tally = np.zeros(3)
         train_part(self.task, self.corpus.ids, (start, end), state_of(self.plan.seed, 1, part), self.alpha(part), tally)
         self.tallies[part] = tally
@@ -277,8 +290,7 @@ class Run:
 
     def words(self, part: int) -> int:
         """Return the words of the text up to a part, those left out for being rare among them."""
-        epoch, place = divmod(part, len(self.parts))
-        return int((epoch + self.before[place] / self.before[-1]) * self.corpus.seen)
+        return int(self.done(part) * self.corpus.seen)
 
     def progress(self, begun: int, first: int, seconds: float) -> Progress:
         """Return how far it is."""

@@ -68,7 +68,7 @@ class Share:
 
     def __str__(self) -> str:
         """Name the parts, for messages."""
-        return f"parts {self.parts[0][0]:,} to {self.parts[-1][0]:,} of the text"
+        return f"parts {self.parts[0][0]:,} to {self.parts[-1][0]:,} of the training"
 
 
 def train_share(share: Share, stretch: Stretch) -> dict[str, NDArray[Any]]:
@@ -171,7 +171,7 @@ class Replicated(Run):
     def _shares(self, spans: list[tuple[int, int]]) -> Iterator[Share]:
         for first, end in spans:
             numbers = range(self.at + first, self.at + end)
-            bounds = [self.parts[number % len(self.parts)] for number in numbers]
-            low = min(start for start, _ in bounds)
-            parts = tuple((number, a - low, b - low, self.alpha(number)) for number, (a, b) in zip(numbers, bounds, strict=True))
-            yield Share(np.ascontiguousarray(self.corpus.ids[low : max(stop for _, stop in bounds)]), parts)
+            pieces = [self.corpus.ids[slice(*self.span(number))] for number in numbers]
+            ends = np.cumsum([0, *map(len, pieces)]).tolist()
+            parts = tuple(zip(numbers, ends[:-1], ends[1:], map(self.alpha, numbers), strict=True))
+            yield Share(np.concatenate(pieces), parts)
