@@ -2,6 +2,10 @@
 
 Core tasks and nothing else of Ray: a lost worker's task is run again by Ray itself, and so are those of a machine that leaves; a machine
 that joins gets tasks at once. What is lost with the driver is `kept`'s to hold.
+
+A new worker process takes a second or two to start and to import what it needs, and Ray ends idle ones after a second while all CPUs have
+work. So a cluster that is started here keeps one process more than it has CPUs, which has nothing to do but to be there: the part of a lost
+worker goes on in it at once.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenspace.engines.local import one_blas_thread, thread_count
@@ -26,6 +31,19 @@ AHEAD = 2
 
 RETRIES = 3
 """Times that a task is run again after its worker or machine was lost; Ray's own number."""
+
+
+IDLE = "RAY_idle_worker_killing_time_threshold_ms", "60000"
+"""Ray's setting of how long workers stay that no CPU is idle for, read by a cluster as it starts, and what it is set to; Ray's own is 1 s."""
+
+SPARE = 1.0
+"""Seconds after which the spare worker is looked after again."""
+
+SETTLED = 0.3
+"""Seconds that the parts of a job have to come to their workers before one is looked for to spare."""
+
+_started = ""
+"""The node of the cluster that was started here, by which it is told from one that somebody else started."""
 
 
 class Ray:
@@ -60,14 +78,18 @@ class Ray:
 
     def _started(self) -> Any:
         """Return Ray, joined to a cluster."""
+        global _started  # noqa: PLW0603 - a process has one cluster
         ray = _library()
         if not ray.is_initialized():
             where: dict[str, Any] = {"address": self.address} if self.address else {"num_cpus": self.cpus, "include_dashboard": False}
             try:
-                ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
+                with contextlib.nullcontext() if self.address else _idle_workers():
+                    ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
                 message = f"no Ray cluster could be {'joined at ' + self.address if self.address else 'started here'}: {error!s:.300}"
                 raise EngineError(message, hint="is it running (ray status), and is its Ray of the same version?") from None
+            if not self.address:
+                _started = ray.get_runtime_context().get_node_id()
         return ray
 
     def workers(self) -> int:
@@ -83,6 +105,7 @@ class Ray:
         task = ray.remote(num_cpus=1, max_retries=self.retries, retry_exceptions=False)(_call)
         shared, source, more = ray.put(common), enumerate(parts), True
         waiting: dict[Any, tuple[int, str]] = {}
+        spare = _Spare(ray, function)
         try:
             while more or waiting:
                 room = AHEAD * self.workers() - len(waiting)
@@ -93,6 +116,8 @@ class Ray:
                         waiting[task.remote(function, part, shared)] = place, str(part)
                         room -= 1
                 if waiting:
+                    while not ray.wait(list(waiting), num_returns=1, timeout=spare.looked_after())[0]:
+                        pass
                     yield from self._done(ray, waiting)
         finally:
             for reference in waiting:
@@ -111,6 +136,56 @@ class Ray:
                 message = f"part {place:,} ({part:.120}) was lost {self.retries + 1} times: {error!s:.300}"
                 raise EngineError(message, hint="does a part fit into a worker's memory? `ray status` shows the machines") from None
             yield place, result
+
+
+class _Spare:
+    """The worker that waits for another to be lost, while a function is mapped; nothing, on a cluster that was not started here.
+
+    A task that asks for no CPU is run besides those that have them all: by the idle process, or by a new one where that is gone. What it
+    comes to, nobody asks.
+
+    Parameters
+    ----------
+    ray : module
+    function : callable
+        What parts will be given to: a worker that was sent it has imported what it needs.
+    """
+
+    def __init__(self, ray: Any, function: Callable[[Any, Any], Any]) -> None:
+        self._ray, self._function = ray, function
+        self._task = ray.remote(num_cpus=0, max_retries=0)(_ready) if _started == ray.get_runtime_context().get_node_id() else None
+        self._last, self._due = None, time.monotonic() + SETTLED
+
+    def looked_after(self) -> float | None:
+        """Let there be a spare worker, if it is time to see to it, and return the seconds until it is again; None if it never will be."""
+        if self._task is None:
+            return None
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + SPARE
+            if self._last is None or self._ray.wait([self._last], timeout=0)[0]:  # else it is still starting
+                self._last = self._task.remote(self._function)
+        return max(0.0, self._due - time.monotonic())
+
+
+def _ready(function: Callable[[Any, Any], Any]) -> None:
+    """Be a worker that is ready: the function has been imported, and what else the first part would wait for."""
+    del function
+    with one_blas_thread():
+        pass
+
+
+@contextlib.contextmanager
+def _idle_workers() -> Iterator[None]:
+    """Let a cluster that is started meanwhile keep its idle workers, unless the user has said for how long."""
+    name, value = IDLE
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def _call(function: Callable[[Any, Any], Any], part: Any, common: Any) -> Any:
