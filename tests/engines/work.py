@@ -11,6 +11,9 @@ import numpy as np
 
 from tokenspace.search.spread import best_rows
 
+READY = time.time()
+"""When this process had imported what it needs."""
+
 
 def doubled(part, common):
     """Return twice the part, and who did it."""
@@ -26,6 +29,18 @@ def dies_once(part, common):
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return best_rows(part, asked)
+
+
+def dies_late(part, common):
+    """Say when the worker was ready and the part was begun, and kill the first worker that comes to the part named, half a second on."""
+    folder, place = common
+    Path(folder, f"{part}-{os.getpid()}").write_text(f"{READY} {time.time()}")
+    time.sleep(0.5)
+    mark = Path(folder, "died")
+    if part == place and not mark.exists():
+        mark.write_text(str(time.time()))
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"value": np.array(part)}
 
 
 def dies_always(part, common):

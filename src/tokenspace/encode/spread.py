@@ -5,6 +5,7 @@ Rows come back in the order of the lines, with the bits that one machine gives t
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -74,6 +75,10 @@ class Recipe:
         return open_encoder(table, kind=self.kind, **self.options)
 
 
+_opening = threading.Lock()
+"""Held while an encoder is opened, so that the threads of one process open it once."""
+
+
 @lru_cache(maxsize=2)
 def _opened(recipe: Recipe) -> Any:
     """Open an encoder, once a worker.
@@ -93,7 +98,9 @@ def _opened(recipe: Recipe) -> Any:
 def vectors_of(part: tuple[bytes, int], asked: tuple[Recipe, str]) -> dict[str, NDArray[Any]]:
     """Return the vectors of a block of lines and their numbers of tokens: what a worker does."""
     recipe, name = asked
-    rows, counts = next(iter(_opened(recipe).blocks([part], name, threads=1)))
+    with _opening:
+        encoder = _opened(recipe)
+    rows, counts = next(iter(encoder.blocks([part], name, threads=1)))
     return {"rows": rows, "counts": counts}
 
 

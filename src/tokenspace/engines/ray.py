@@ -32,7 +32,6 @@ AHEAD = 2
 RETRIES = 3
 """Times that a task is run again after its worker or machine was lost; Ray's own number."""
 
-
 IDLE = "RAY_idle_worker_killing_time_threshold_ms", "60000"
 """Ray's setting of how long workers stay that no CPU is idle for, read by a cluster as it starts, and what it is set to; Ray's own is 1 s."""
 
@@ -81,7 +80,8 @@ class Ray:
         global _started  # noqa: PLW0603 - a process has one cluster
         ray = _library()
         if not ray.is_initialized():
-            where: dict[str, Any] = {"address": self.address} if self.address else {"num_cpus": self.cpus, "include_dashboard": False}
+            here = {"address": "local", "num_cpus": self.cpus, "include_dashboard": False}  # even where `ray start` has started another
+            where: dict[str, Any] = {"address": self.address} if self.address else here
             try:
                 with contextlib.nullcontext() if self.address else _idle_workers():
                     ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
