@@ -296,7 +296,8 @@ def test_a_transformer_over_workers_gives_what_one_machine_gives(engine, tmp_pat
     from tokenspace.encode import Transformer, encode_lines
 
     monkeypatch.setattr(Transformer, "together", 600)  # three blocks
-    encoder, words = Transformer(Path(package.__file__).parent / "model"), "the cat sat on a mat while rain fell over old green hills".split()
+    encoder = Transformer(Path(package.__file__).parent / "model")
+    words = ["the", "cat", "sat", "on", "a", "mat", "while", "rain", "fell", "over", "old", "green", "hills"]
     random = np.random.default_rng(3)
     (tmp_path / "text").write_text("\n".join(" ".join(random.choice(words, random.integers(0, 15))) for _ in range(40)))
     for name, where in (("one", None), ("threads", "local"), ("many", engine)):

@@ -33,10 +33,10 @@ RETRIES = 3
 """Times that a task is run again after its worker or machine was lost; Ray's own number."""
 
 IDLE = "RAY_idle_worker_killing_time_threshold_ms", "60000"
-"""Ray's setting of how long workers stay that no CPU is idle for, read by a cluster as it starts, and what it is set to; Ray's own is 1 s."""
+"""Ray's setting of how long workers stay that no CPU is idle for, and what a cluster that starts here is told; Ray's own is 1 s."""
 
-SPARE = 1.0
-"""Seconds after which the spare worker is looked after again."""
+SPARE = 10.0
+"""Seconds after which the spare worker is looked after again: starting a new one takes CPU time, which the lost part needs first."""
 
 SETTLED = 0.3
 """Seconds that the parts of a job have to come to their workers before one is looked for to spare."""
