@@ -257,7 +257,7 @@ def cpu_seconds() -> float:
 
 
 def worker_memory() -> list[dict[str, float]]:
-    """Return the memory of Ray's workers in MB, the spare one's too: at most so far, now, and now without shared files: what no shard accounts for."""
+    """Return the memory of Ray's workers in MB, the spare one's too: at most so far, now, and without shared files: no shard's."""
     found = []
     for pid, name in processes().items():
         if name.startswith("ray::") and "Agent" not in name:
