@@ -41,7 +41,7 @@ SPARE = 10.0
 SETTLED = 0.3
 """Seconds that the parts of a job have to come to their workers before one is looked for to spare."""
 
-_started = ""
+_own_node = ""
 """The node of the cluster that was started here, by which it is told from one that somebody else started."""
 
 
@@ -77,7 +77,7 @@ class Ray:
 
     def _started(self) -> Any:
         """Return Ray, joined to a cluster."""
-        global _started  # noqa: PLW0603 - a process has one cluster
+        global _own_node  # noqa: PLW0603 - a process has one cluster
         ray = _library()
         if not ray.is_initialized():
             here = {"address": "local", "num_cpus": self.cpus, "include_dashboard": False}  # even where `ray start` has started another
@@ -89,7 +89,7 @@ class Ray:
                 message = f"no Ray cluster could be {'joined at ' + self.address if self.address else 'started here'}: {error!s:.300}"
                 raise EngineError(message, hint="is it running (ray status), and is its Ray of the same version?") from None
             if not self.address:
-                _started = ray.get_runtime_context().get_node_id()
+                _own_node = ray.get_runtime_context().get_node_id()
         return ray
 
     def workers(self) -> int:
@@ -153,7 +153,7 @@ class _Spare:
 
     def __init__(self, ray: Any, function: Callable[[Any, Any], Any]) -> None:
         self._ray, self._function = ray, function
-        self._task = ray.remote(num_cpus=0, max_retries=0)(_ready) if _started == ray.get_runtime_context().get_node_id() else None
+        self._task = ray.remote(num_cpus=0, max_retries=0)(_ready) if _own_node == ray.get_runtime_context().get_node_id() else None
         self._last, self._due = None, time.monotonic() + SETTLED
 
     def looked_after(self) -> float | None:
