@@ -9,6 +9,7 @@ from __future__ import annotations
 from tokenspace.native import door
 from tokenspace.native.bags import bag_means
 from tokenspace.native.door import kernel, levels
+from tokenspace.native.every_row import every_row
 from tokenspace.native.json_text import JsonItems, json_items, json_skip
 from tokenspace.native.ranked import NO_COSINE, rank_counts
 from tokenspace.native.reference_json import MERGED, NUMBERED, SCORED
@@ -50,6 +51,7 @@ __all__ = [
     "copy_word2vec",
     "count_lines",
     "find_tokens",
+    "every_row",
     "fuses",
     "gather",
     "hash_tokens",

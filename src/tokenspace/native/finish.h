@@ -84,6 +84,19 @@ static inline double rough_bound(const struct table *t, const struct best *b, in
     return lengths > 0 ? (product + lost) / lengths + unit + 2 * b->off / b->length : NO_COSINE;
 }
 
+/* Writes a query in float32, filled up with zeros to a whole vector; returns how far that moved it, rounded up. */
+static inline double round_query(const double *query, int64_t d, float *rounded)
+{
+    double off = 0;
+    for (int64_t j = 0; j < d; j++) {
+        rounded[j] = (float)query[j];
+        off += (query[j] - rounded[j]) * (query[j] - rounded[j]);
+    }
+    for (int64_t j = d; j % ROWS; j++)
+        rounded[j] = 0;
+    return sqrt(off) * (1 + 0x1p-20);
+}
+
 static inline __attribute__((always_inline)) double sum_of(const struct table *t, const double *query, const unsigned char *x, int difference)
 {
     switch (t->type) {
@@ -94,25 +107,44 @@ static inline __attribute__((always_inline)) double sum_of(const struct table *t
     }
 }
 
-/* Finishes a row; one whose key is below `floor` has no place. */
-static inline void finish(const struct table *t, struct best *b, int64_t row, double floor)
+/* Sums a row in float64; one whose key is below `floor` has no place. `length` is the row's, for the cosine. */
+static inline void sum_up(const struct table *t, struct best *b, int64_t row, double length, double floor)
 {
     const unsigned char *x = t->rows + row * t->stride;
-    floor = floor > b->keys[0] ? floor : b->keys[0];
-    if (b->rounded && floor > -INFINITY) {
-        double most = rough_bound(t, b, row, x);
-        if (most < floor) {
-            b->unseen = most > b->unseen ? most : b->unseen;
-            return;
-        }
-    }
     double key = t->measure == DIFFERENCE ? -sum_of(t, b->query, x, 1) : sum_of(t, b->query, x, 0);
     if (t->measure == COSINE) {
-        double lengths = b->length * t->lengths[row];
+        double lengths = b->length * length;
         key = lengths > 0 ? key / lengths : NO_COSINE;
         key = key > 1 ? 1 : key < -1 && lengths > 0 ? -1 : key;
     }
     b->finished++;
     if (key >= floor && (key > b->keys[0] || row < b->ids[0]))
         enter(b, key, row);
+}
+
+/* Finishes a row: sums it up, unless a rough sum shows that its key is below `floor` or all of the best. */
+static inline void finish(const struct table *t, struct best *b, int64_t row, double floor)
+{
+    floor = floor > b->keys[0] ? floor : b->keys[0];
+    if (b->rounded && floor > -INFINITY) {
+        double most = rough_bound(t, b, row, t->rows + row * t->stride);
+        if (most < floor) {
+            b->unseen = most > b->unseen ? most : b->unseen;
+            return;
+        }
+    }
+    sum_up(t, b, row, t->measure == COSINE ? t->lengths[row] : 0, floor);
+}
+
+/* Puts a heap of k keys in order, the best first: the worst comes off it and goes to the end. */
+static inline void in_order(double *keys, int64_t *ids, int64_t k)
+{
+    for (int64_t i = k; i > 0; i--) {
+        struct best b = {.k = i - 1, .keys = keys, .ids = ids};
+        double key = keys[0];
+        int64_t id = ids[0];
+        enter(&b, keys[i - 1], ids[i - 1]);
+        keys[i - 1] = key;
+        ids[i - 1] = id;
+    }
 }

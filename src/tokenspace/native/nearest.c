@@ -120,12 +120,5 @@ void ts_nearest(const uint8_t *high, const uint8_t *low, const uint8_t *scales, 
     settle(&t, &s, &kept, 0, w.zero);
     const double proven = ((double)lower[0] * f.scale - f.shift) / f.slope;
     *bound = proven > *bound ? proven : *bound;
-    for (int64_t i = k; i > 0; i--) { /* the worst comes off the heap and goes to the end */
-        struct best b = {.k = i - 1, .keys = keys, .ids = ids};
-        double key = keys[0];
-        int64_t id = ids[0];
-        enter(&b, keys[i - 1], ids[i - 1]);
-        keys[i - 1] = key;
-        ids[i - 1] = id;
-    }
+    in_order(keys, ids, k);
 }

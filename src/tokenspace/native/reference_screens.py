@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BLOCK, PANEL, TILE = 16, 16, 4
 LOST = np.float32(2.0**-20)
-EUCLIDEAN, NO_COSINE = 1, -3.0
+EUCLIDEAN, COSINE, NO_COSINE = 1, 2, -3.0
 
 
 def code_rows(  # noqa: PLR0913, PLR0917 - the kernel's argument list
@@ -197,6 +197,29 @@ def nearest(*arguments: Any) -> None:
     order = np.lexsort((rows, -sums))[: len(keys)]
     keys[:], ids[:], finished[0], bound[0] = -np.inf, np.iinfo(np.int64).max, len(rows), -np.inf
     keys[: len(order)], ids[: len(order)] = sums[order], rows[order]
+
+
+def every_row(*arguments: Any) -> int:
+    """Finish every row of the range for each query: the same keys and ids as the kernel's, which need not finish all."""
+    measure, _, matrix, _, _, queries, q, first, last = arguments[:9]
+    keys, ids, finished, unseen = arguments[-4:]
+    rows, origin = matrix[first:last], np.zeros((1, matrix.shape[1]))
+    lengths = np.sqrt(pair_sums(True, origin, rows, None, None))  # noqa: FBT003
+    query_lengths = np.sqrt(pair_sums(True, origin, queries, None, None))  # noqa: FBT003
+    for lines, own, far in ((rows, lengths, 1e8), (queries, query_lengths, 1e15)):
+        if (lines[~((own >= 1 / far) & (own <= far))] != 0).any():
+            return 0
+    keys[:], ids[:], finished[:], unseen[:] = -np.inf, np.iinfo(np.int64).max, len(rows), -np.inf
+    for query in range(q):
+        sums = pair_sums(measure == EUCLIDEAN, queries[query : query + 1], rows, None, None)
+        if measure == EUCLIDEAN:
+            sums = -sums
+        elif measure == COSINE:
+            both = query_lengths[query] * lengths
+            sums = np.where(both > 0, np.clip(sums / np.where(both > 0, both, 1), -1, 1), NO_COSINE)
+        order = np.argsort(-sums, kind="stable")[: keys.shape[1]]
+        keys[query, : len(order)], ids[query, : len(order)] = sums[order], order + first
+    return 1
 
 
 def screen_floats(  # noqa: PLR0913, PLR0917 - the kernel's argument list

@@ -32,15 +32,8 @@ static void settle(const struct table *t, const struct settling *s, const struct
         if (upper[i] >= least)
             row[count++] = row[i];
     if (t->type == FLOAT32 && b.length < 1e15 && t->most < 1e15) {
-        double off = 0;
-        for (int64_t j = 0; j < t->d; j++) {
-            s->rounded[j] = (float)q[j];
-            off += (q[j] - s->rounded[j]) * (q[j] - s->rounded[j]);
-        }
-        for (int64_t j = t->d; j % ROWS; j++)
-            s->rounded[j] = 0;
+        b.off = round_query(q, t->d, s->rounded);
         b.rounded = s->rounded;
-        b.off = sqrt(off) * (1 + 0x1p-20);
     }
     /* k rows are known to reach the threshold, which is rounded down: a key below it has no place */
     const double floor = ((double)least * scale - shift) / s->slope;

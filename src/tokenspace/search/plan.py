@@ -31,6 +31,10 @@ READ = 0.5
 """Share of `Costs.finish` that a number costs which a product takes as it is: it is read, and not lifted to float64."""
 
 
+ONCE = 2.5
+"""Times `Costs.floats` that a multiply-add costs in rows as they stand, which are not packed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Costs:
     """What the steps of a search cost on one thread, in nanoseconds.
@@ -165,6 +169,24 @@ def expected(q: int, n: int, d: int, k: int, costs: Costs, ready: Ready) -> dict
         "bytes": 1e-9
         * (n * d * costs.read + scattered + costs.alone if q == 1 else products * costs.bytes + keys * costs.bytes_key + screening),
     }
+
+
+def at_once(q: int, n: int, d: int, k: int) -> float | None:
+    """Return the seconds that one thread takes to read rows once for q queries; None where to prepare a search and make it takes less.
+
+    Parameters
+    ----------
+    q, n, d, k : int
+    """
+    if native.LEVEL == "numpy":
+        return None
+    costs = current_costs()
+    numbers, lift = float(n) * d, costs.finish * READ
+    seconds = 1e-9 * (numbers * lift + q * numbers * ONCE * costs.floats + q * n * costs.single_key)
+    paths = expected(q, n, d, k, costs, Ready(single=True))
+    # To prepare is to measure the rows' lengths, and for the codes to make them.
+    others = min(paths["product"], paths["bytes"] + 1e-9 * numbers * costs.code)
+    return seconds if seconds < others + 1e-9 * (numbers * lift + costs.call) else None
 
 
 def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], ready: Ready, costs: Costs | None = None) -> Plan:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenspace.engines import local
+from tokenspace.measures import check_measure
+from tokenspace.rows import as_matrix
 from tokenspace.search.exact import Exact
+from tokenspace.search.once import search_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +39,7 @@ def semantic_search(
     threads : int, optional
         Default: as many as CPUs this process may use. The answer is the same for any number.
     progress : callable, optional
-        Called with (queries done, q) after every 1,024 queries.
+        Called with (queries done, q) after every 512 queries.
 
     Returns
     -------
@@ -50,11 +54,20 @@ def semantic_search(
 
     Notes
     -----
-    For many searches in one corpus make one `Exact` and keep it.
+    For few queries the rows are read once and nothing is prepared; for many they are coded first, as `Exact` would for itself. For many
+    searches in one corpus make one `Exact` and keep it.
 
     Examples
     --------
     >>> semantic_search([[1, 0]], [[0.0, 1], [2, 1], [3, 0]], k=2).ids
     array([[2, 1]])
     """
-    return Exact(corpus, measure, threads=threads).search(queries, k, progress=progress)
+    check_measure(measure)
+    matrix, threads = as_matrix(corpus, "matrix"), local.thread_count(threads)
+    found = search_once(matrix, queries, k, measure, threads)
+    if found is None:
+        return Exact(matrix, measure, threads=threads).search(queries, k, progress=progress)
+    if progress is not None:
+        count = 1 if found.ids.ndim == 1 else len(found.ids)
+        progress(count, count)
+    return found
