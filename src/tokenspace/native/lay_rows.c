@@ -3,17 +3,18 @@
  * A row x becomes x' = x - middle. Its code c is the nearest whole number to x' / s, in -59..59, where s is the least of 256 steps,
  * each the float32 with the bits (code << 20) + base, that is at least max|x'| / 59; a step is 6 to 12 % above the one before. It goes
  * into two planes (coded.h). The residual |x' - s c| is kept in units of s, rounded up, and once a panel the largest of the residuals
- * that the upper plane alone leaves. The twins are reference.code_rows and reference.pack_rows. */
+ * that the upper plane alone leaves. The twins are reference.code_rows and reference.pack_rows.
+ *
+ * Codes are worked out in float32, twice as many numbers at a time: x' is rounded to 2^-24 of itself, s has four digits and so s c is
+ * exact, and what is left of x' is exact but for its last bit. What was rounded is added to the residuals, under a hundredth of a unit. */
 #include <math.h>
 #include "lanes.h"
 
 enum { BLOCK = 16, PANEL = 256 };
-#define ROUNDER 0x1.8p52 /* added and taken away again: rounds to the nearest whole number, ties to even */
+enum { LINE = 16, SUMMED = 512 }; /* numbers coded side by side; numbers whose squares are summed in float32 */
+#define ROUNDER 0x1.8p23f /* added and taken away again: rounds to the nearest whole number, ties to even */
+#define ROUNDED 0.01     /* units of the residual that x' was rounded by, at most: 59 sqrt(d) 2^-24, where a unit is sqrt(d) / 510 */
 
-typedef int64_t masks __attribute__((vector_size(8 * WIDTH)));
-typedef int32_t wholes __attribute__((vector_size(4 * WIDTH)));
-typedef int32_t four __attribute__((vector_size(16)));
-typedef uint8_t four_bytes __attribute__((vector_size(4)));
 typedef float four_floats __attribute__((vector_size(16)));
 
 /* Writes x - middle to `moved`, filled up with zeros to whole lanes of eight. */
@@ -48,75 +49,127 @@ static void move_any(const unsigned char *row, const double *middle, int64_t d, 
     }
 }
 
-static double largest(const double *moved, int64_t d)
+/* Writes x - middle, whose numbers are float32, to `moved` as float32, filled up with zeros to a whole line; returns the largest in size. */
+static inline __attribute__((always_inline)) float
+move_line(const unsigned char *row, const double *middle, const float *narrow, int64_t d, int type, float *moved)
 {
-    lanes most = {0};
-    double result = 0;
-    for (int64_t k = 0; k < d; k += WIDTH) {
-        masks x;
-        memcpy(&x, moved + k, sizeof x);
-        x &= INT64_MAX; /* without the sign, doubles rise as their bits do */
-        masks greater = x > (masks)most;
-        most = (lanes)((x & greater) | ((masks)most & ~greater));
+    float most[LINE] = {0}, result = 0;
+    if (type == FLOAT32) {
+        for (int64_t k = 0; k < d; k++) {
+            float x;
+            memcpy(&x, row + 4 * k, sizeof x);
+            moved[k] = x - narrow[k];
+        }
+    } else {
+        const int64_t size = type == FLOAT64 ? 8 : 2;
+        unsigned char tail[64] = {0};
+        for (int64_t k = 0; k < d; k += WIDTH) {
+            lanes x, m = {0};
+            if (k + WIDTH <= d) {
+                x = widen(row + k * size, type);
+                memcpy(&m, middle + k, sizeof m);
+            } else {
+                memcpy(tail, row + k * size, (size_t)((d - k) * size));
+                memcpy(&m, middle + k, (size_t)((d - k) * 8));
+                x = widen(tail, type);
+            }
+            singles y = __builtin_convertvector(x - m, singles);
+            memcpy(moved + k, &y, sizeof y);
+        }
     }
-    for (int r = 0; r < WIDTH; r++)
-        result = most[r] > result ? most[r] : result;
+    for (int64_t k = d; k % LINE; k++)
+        moved[k] = 0;
+    for (int64_t k = 0; k < d; k += LINE)
+        for (int j = 0; j < LINE; j++) {
+            float size = fabsf(moved[k + j]);
+            most[j] = size > most[j] ? size : most[j];
+        }
+    for (int j = 0; j < LINE; j++)
+        result = most[j] > result ? most[j] : result;
     return result;
 }
 
-static double length(const lanes *sum)
+static float move_any_line(const unsigned char *row, const double *middle, const float *narrow, int64_t d, int32_t type, float *moved)
 {
-    double s[8];
-    memcpy(s, sum, sizeof s);
-    return sqrt(((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7])));
+    switch (type) {
+    case FLOAT32: return move_line(row, middle, narrow, d, FLOAT32, moved);
+    case FLOAT64: return move_line(row, middle, narrow, d, FLOAT64, moved);
+    case FLOAT16: return move_line(row, middle, narrow, d, FLOAT16, moved);
+    default: return move_line(row, middle, narrow, d, BFLOAT16, moved);
+    }
 }
 
-/* Codes rows of d numbers into whole blocks of two planes; `moved` is scratch for d numbers and seven more. `coarse` is raised only. */
+/* Codes a line of x', steps of s: writes c + 68, and adds the squares of what is left by c, and by its upper part, in units of s. */
+static inline __attribute__((always_inline)) void
+code_line(const float *moved, float s, float inverse, uint8_t *codes, float *sum, float *coarse)
+{
+    int32_t whole[LINE];
+    for (int j = 0; j < LINE; j++) {
+        const float x = moved[j], c = x * inverse + ROUNDER - ROUNDER;
+        const float u = 8 * ((c + 0.5f) * 0.125f + ROUNDER - ROUNDER); /* (c + 4) / 8 rounded down: c is whole, so this never ties */
+        const float left = (x - s * c) * inverse, more = (x - s * u) * inverse;
+        whole[j] = (int32_t)c + 68;
+        sum[j] += left * left;
+        coarse[j] += more * more;
+    }
+    for (int j = 0; j < LINE; j++)
+        codes[j] = (uint8_t)whole[j];
+}
+
+/* Adds a line's sums up, one after the other, and sets them to zero. */
+static inline double emptied(float *sum)
+{
+    double result = 0;
+    for (int j = 0; j < LINE; j++) {
+        result += sum[j];
+        sum[j] = 0;
+    }
+    return result;
+}
+
+/* Codes rows of d numbers into whole blocks of two planes; `moved` is scratch for d numbers and 32 more. `coarse` is raised only. */
 void ts_code_rows(int32_t type, const unsigned char *rows, int64_t stride, int64_t n, int64_t d, const double *middle, int32_t base,
                   float unit, double *moved, uint8_t *high, uint8_t *low, uint8_t *scales, uint8_t *residuals, uint8_t *coarse)
 {
     const int64_t groups = (d + 3) / 4, pairs = groups / 2;
+    float *line = (float *)moved, *narrow = line + d + LINE;
+    for (int64_t k = 0; k < d; k++)
+        narrow[k] = (float)middle[k];
     for (int64_t row = 0; row < n; row++) {
-        move_any(rows + row * stride, middle, d, type, moved);
-        float least = (float)(largest(moved, d) / 59 * (1 + 0x1p-20)), step;
+        float least = (float)(move_any_line(rows + row * stride, middle, narrow, d, type, line) / 59.0 * (1 + 0x1p-20)), s;
         int32_t bits;
         memcpy(&bits, &least, sizeof bits);
         int64_t scale = ((int64_t)bits - base + 0xfffff) >> 20;
         scale = scale < 0 ? 0 : scale > 255 ? 255 : scale;
         bits = (int32_t)(scale << 20) + base;
-        memcpy(&step, &bits, sizeof step);
-        const double s = step, inverse = 1 / s;
-        lanes sum[PARTS] = {{0}}, coarse_sum[PARTS] = {{0}};
+        memcpy(&s, &bits, sizeof s);
+        const float inverse = (float)(1 / (double)s);
+        float sum[LINE] = {0}, coarse_sum[LINE] = {0};
+        double left = 0, more = 0;
         uint8_t *upper = high + (row / BLOCK * (groups - pairs) * BLOCK + row % BLOCK) * 4;
         uint8_t *lower = low + row * pairs * 4;
-        for (int64_t k = 0; k < d; k += 8) {
-            int32_t eight[8];
-            for (int p = 0; p < PARTS; p++) {
-                lanes x, c, u;
-                memcpy(&x, moved + k + p * WIDTH, sizeof x);
-                c = x * inverse + ROUNDER - ROUNDER;
-                wholes code = __builtin_convertvector(c, wholes) + 68;
-                memcpy(eight + p * WIDTH, &code, sizeof code);
-                u = (c + 0.5) * 0.125 + ROUNDER - ROUNDER; /* (c + 4) / 8 rounded down: c is whole, so this never ties */
-                u = x - s * (8 * u);
-                coarse_sum[p] += u * u;
-                x -= s * c;
-                sum[p] += x * x;
+        for (int64_t k = 0; k < d; k += LINE) {
+            uint8_t codes[LINE]; /* beyond d, x' is zero and so is its code */
+            code_line(line + k, s, inverse, codes, sum, coarse_sum);
+            for (int64_t g = k / 4; g < k / 4 + LINE / 4 && g < groups; g += 2) {
+                uint32_t a, b, above, below;
+                memcpy(&a, codes + (4 * g - k), sizeof a);
+                memcpy(&b, codes + (4 * g - k + 4), sizeof b);
+                const int two = g / 2 < pairs;
+                above = (a >> 3 & 0x0f0f0f0f) | (two ? b >> 3 & 0x0f0f0f0f : a & 0x07070707) << 4;
+                below = (a & 0x07070707) | (b & 0x07070707) << 4;
+                memcpy(upper + g / 2 * BLOCK * 4, &above, sizeof above);
+                if (two)
+                    memcpy(lower + g * 2, &below, sizeof below);
             }
-            four a, b; /* beyond d, x' is zero and so is its code */
-            memcpy(&a, eight, sizeof a);
-            memcpy(&b, eight + 4, sizeof b);
-            const int two = k / 8 < pairs;
-            four_bytes above = __builtin_convertvector(a >> 3 | (two ? b >> 3 : a & 7) << 4, four_bytes);
-            memcpy(upper + k / 8 * BLOCK * 4, &above, sizeof above);
-            if (two) {
-                four_bytes below = __builtin_convertvector((a & 7) | (b & 7) << 4, four_bytes);
-                memcpy(lower + k / 8 * 4, &below, sizeof below);
+            if ((k + LINE) % SUMMED == 0 || k + LINE >= d) {
+                left += emptied(sum);
+                more += emptied(coarse_sum);
             }
         }
         scales[row] = (uint8_t)scale;
-        residuals[row] = (uint8_t)ceil(length(sum) / s / unit * (1 + 0x1p-20));
-        uint8_t most = (uint8_t)ceil(length(coarse_sum) / s / (9 * unit) * (1 + 0x1p-20));
+        residuals[row] = (uint8_t)ceil(sqrt(left) / unit * (1 + 0x1p-17) + ROUNDED);
+        uint8_t most = (uint8_t)ceil(sqrt(more) / (9 * unit) * (1 + 0x1p-17) + ROUNDED);
         if (most > coarse[row / PANEL])
             coarse[row / PANEL] = most;
     }

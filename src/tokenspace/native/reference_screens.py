@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK, PANEL, TILE = 16, 16, 4
+LINE, SUMMED, ROUNDED = 16, 512, 0.01
 LOST = np.float32(2.0**-20)
 EUCLIDEAN, COSINE, NO_COSINE = 1, 2, -3.0
 
@@ -31,15 +32,17 @@ def code_rows(  # noqa: PLR0913, PLR0917 - the kernel's argument list
 ) -> None:
     """Write each row's codes, scale and residuals, the steps and the order of summation being the kernel's."""
     n, d = rows.shape
-    x = rows.astype(np.float64) - middle
-    least = (np.abs(x).max(axis=1) / 59 * (1 + 2.0**-20)).astype(np.float32).view(np.int32).astype(np.int64)
+    x = (rows.astype(np.float64) - middle).astype(np.float32)
+    least = (np.abs(x).max(axis=1) / np.float64(59) * (1 + 2.0**-20)).astype(np.float32).view(np.int32).astype(np.int64)
     scale = np.clip((least - base + 0xFFFFF) >> 20, 0, 255)
-    step = ((scale << 20) + base).astype(np.int32).view(np.float32).astype(np.float64)[:, None]
-    c = np.rint(x * (1 / step))
+    step = ((scale << 20) + base).astype(np.int32).view(np.float32)[:, None]
+    inverse = (1 / step.astype(np.float64)).astype(np.float32)
+    c = np.rint(x * inverse)
+    upper = 8 * np.rint((c + np.float32(0.5)) / 8)
     share = np.float32(unit)
     scales[:n] = scale
-    residuals[:n] = np.ceil(_length(x - step * c) / step[:, 0] / np.float64(share) * (1 + 2.0**-20))
-    most = np.ceil(_length(x - step * (8 * np.rint((c + 0.5) / 8))) / step[:, 0] / np.float64(9 * share) * (1 + 2.0**-20))
+    residuals[:n] = np.ceil(_length((x - step * c) * inverse) / np.float64(share) * (1 + 2.0**-17) + ROUNDED)
+    most = np.ceil(_length((x - step * upper) * inverse) / np.float64(9 * share) * (1 + 2.0**-17) + ROUNDED)
     for panel in range(-(-n // (BLOCK * PANEL))):
         coarse[panel] = max(coarse[panel], most[panel * BLOCK * PANEL : (panel + 1) * BLOCK * PANEL].max())
     groups = high.shape[1] + low.shape[1]
@@ -55,16 +58,20 @@ def code_rows(  # noqa: PLR0913, PLR0917 - the kernel's argument list
         high[:, pairs] = blocks[:, -1] >> 3 | (blocks[:, -1] & 7) << 4
 
 
-def _length(lines: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rows' lengths, squares summed in eight lanes."""
-    padded = np.zeros((len(lines), -(-lines.shape[1] // 8) * 8))
-    padded[:, : lines.shape[1]] = lines**2
-    eight = np.zeros((len(lines), 8))
-    for k in range(0, padded.shape[1], 8):
-        eight += padded[:, k : k + 8]
-    four = eight[:, :4] + eight[:, 4:]
-    two = four[:, :2] + four[:, 2:]
-    return np.sqrt(two[:, 0] + two[:, 1])
+def _length(lines: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the rows' lengths, squares summed in lines of float32, and now and then in float64."""
+    n, d = lines.shape
+    padded = np.zeros((n, -(-d // LINE) * LINE), dtype=np.float32)
+    padded[:, :d] = lines**2
+    total = np.zeros(n)
+    for start in range(0, d, SUMMED):
+        sums, part = np.zeros((n, LINE), dtype=np.float32), np.zeros(n)
+        for k in range(start, min(start + SUMMED, d), LINE):
+            sums += padded[:, k : k + LINE]
+        for lane in range(LINE):
+            part += sums[:, lane]
+        total += part
+    return np.sqrt(total)
 
 
 def pack_rows(rows: NDArray[Any], middle: NDArray[np.float64], packed: NDArray[np.float32]) -> None:

@@ -162,7 +162,7 @@ def code_rows(rows: NDArray[Any], middle: NDArray[np.float64], base: int, unit: 
     rows : array of shape (m, d), float32, float64, float16 or bfloat16
         A whole number of panels of rows, or the last ones.
     middle : array of shape (d,), float64
-        Taken from each row.
+        Taken from each row; each number a float32.
     base : int
         Bits of the least step as a float32; see `CodedRows`.
     unit : float
@@ -188,7 +188,7 @@ def code_rows(rows: NDArray[Any], middle: NDArray[np.float64], base: int, unit: 
     if compiled is None:
         reference.code_rows(rows, middle, base, unit, *outs)
         return
-    scratch = np.empty(rows.shape[1] + 8)
+    scratch = np.empty(rows.shape[1] + 32)
     compiled(TYPES[name_of(rows.dtype)], rows, rows.strides[0], *rows.shape, middle, base, unit, scratch, *outs)
 
 

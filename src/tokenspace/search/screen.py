@@ -58,6 +58,9 @@ FARTHEST = 1e20
 """Queries longer than that, or shorter than its inverse, and not zero, take another path too, but for the cosine, which has no use for
 their lengths."""
 
+SPREAD = 8
+"""Panels from all over the rows that come first."""
+
 FAR = 1e-6
 """Share of the rows' distance from the origin that is added to their distance from the middle: 2^-19 of it is 2e-12, more than float64
 sums of some thousand terms can be off by."""
@@ -278,7 +281,9 @@ class Screener:
         q = len(self._moved)
         settling = self._settling(k, scale)
         kept = Kept.start(q, k, max(2 * k + ROWS, min(ROOM // q, 32 * ROWS), 2 * ROWS))
-        for first, last in chunks:
+        for place, (first, last) in enumerate(chunks):
+            if zero is None and place == SPREAD:  # from here on a k-th best that is known, and not only bounded, is to be reached
+                native.settle(settling, np.arange(q), kept, zero=start)
             at = first
             while (at := screen(kept, at, last)) < last:
                 full = np.flatnonzero(kept.count + ROWS > kept.upper.shape[1])
@@ -324,7 +329,7 @@ def _spread_first(first: int, last: int) -> list[tuple[int, int]]:
     let far fewer rows pass.
     """
     panels = -(-(last - first) // 16)
-    step = panels // 8
+    step = panels // SPREAD
     if step < 4:  # noqa: PLR2004 - too few panels for it to matter
         return [(first, last)]
     spread = [(first + 16 * at, first + 16 * (at + 1)) for at in range(step // 2, panels - 1, step)]
