@@ -25,6 +25,8 @@ from typing import Any
 HERE = Path(__file__).parents[1]
 sys.path.insert(0, str(HERE.parent / "src"))
 TASKS = ("static", "encoder", "semantic", "mining")
+SIZES = ((100, 1), (1000, 10), (10_000, 100), (30_000, 300), (30_000, 1000), (100_000, 1000))
+"""Rows and queries of `semantic_search`."""
 
 
 def main(arguments: list[str]) -> None:
@@ -42,6 +44,9 @@ def main(arguments: list[str]) -> None:
         "threads": options.threads, "lines": len(lines), "letters": sum(map(len, lines)), "tasks": {},
     }  # fmt: skip
     for task in options.tasks:
+        if task == "semantic":
+            document["tasks"][task] = by_size(options, lines)
+            continue
         with tempfile.TemporaryDirectory() as scratch:
             count, methods, errors = MAKERS[task](options, lines, Path(scratch))
             seen = in_turns(methods, options.repeats)
@@ -156,23 +161,43 @@ def vectors(options: argparse.Namespace, lines: list[str], scratch: Path, count:
     return rows[rows.any(axis=1)]
 
 
-def semantic(options: argparse.Namespace, lines: list[str], scratch: Path) -> tuple[int, dict[str, Any], Any]:
-    """Search the ten closest sentences of some."""
+def by_size(options: argparse.Namespace, lines: list[str]) -> dict[str, Any]:
+    """Search the ten closest sentences of some, for each size: one table."""
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = vectors(options, lines, Path(scratch), max(n for n, _ in options.sizes))
+    print(
+        "\nsemantic\n| rows x queries | ours, CPU ms | wall ms | sentence-transformers, CPU ms | wall ms | x CPU | x wall | wrong ids, "
+        "ours | theirs | places with another id |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
+    document = {}
+    for n, q in options.sizes:
+        corpus = rows[:n]
+        queries = corpus[:: max(1, len(corpus) // q)][:q]
+        methods, errors = searches(corpus, queries, options.threads)
+        repeats = max(options.repeats, min(200, 20_000_000 // (n * q)))  # short calls more often
+        seen = in_turns(methods, repeats)
+        ours, theirs = ({kind: 1e3 * statistics.median(times) for kind, times in one.items()} for one in seen.values())
+        wrong = errors()
+        figures = [f"{one[kind]:.2f}" for one in (ours, theirs) for kind in ("cpu", "wall")]
+        figures += [f"{theirs[kind] / ours[kind]:.2f}" for kind in ("cpu", "wall")]
+        print("|", " | ".join([f"{len(corpus):,} x {len(queries):,}", *figures, *map(str, wrong.values())]), "|")
+        document[f"{len(corpus)}x{len(queries)}"] = {"seen": seen, "errors": wrong}
+    return document
+
+
+def searches(corpus: Any, queries: Any, threads: int) -> tuple[dict[str, Any], Any]:
+    """Return both searches, and what tells the wrong ids among those that they found."""
     import numpy as np  # noqa: PLC0415
     import torch  # noqa: PLC0415
     from sentence_transformers import util  # noqa: PLC0415
 
     from tokenspace.search import semantic_search  # noqa: PLC0415
 
-    corpus = vectors(options, lines, scratch, options.corpus)
-    queries = corpus[:: max(1, len(corpus) // options.queries)][: options.queries]
     results: dict[str, Any] = {}
+    tensors = torch.from_numpy(queries), torch.from_numpy(corpus)
     methods = {
-        "ours": (lambda: None, lambda _: results.update(ours=semantic_search(queries, corpus, 10, threads=options.threads))),
-        "sentence-transformers": (
-            lambda: None,
-            lambda _: results.update(st=util.semantic_search(torch.from_numpy(queries), torch.from_numpy(corpus), top_k=10)),
-        ),
+        "ours": (lambda: None, lambda _: results.update(ours=semantic_search(queries, corpus, 10, threads=threads))),
+        "sentence-transformers": (lambda: None, lambda _: results.update(st=util.semantic_search(*tensors, top_k=10))),
     }
 
     def errors() -> dict[str, Any]:
@@ -187,9 +212,15 @@ def semantic(options: argparse.Namespace, lines: list[str], scratch: Path) -> tu
             for name, ids in (("ours", results["ours"].ids[row]), ("sentence-transformers", theirs[row])):
                 wrong[name] += int((scores[ids] < least).sum())
             elsewhere += int((results["ours"].ids[row] != np.array(theirs[row])).sum())
-        return {f"wrong ids of 2,000, {name}": count for name, count in wrong.items()} | {"places with another id": elsewhere}
+        return {f"wrong ids, {name}": count for name, count in wrong.items()} | {"places with another id": elsewhere}
 
-    return len(queries), methods, errors
+    return methods, errors
+
+
+def size(text: str) -> tuple[int, int]:
+    """Read ROWSxQUERIES."""
+    rows, queries = map(int, text.split("x"))
+    return rows, queries
 
 
 def mining(options: argparse.Namespace, lines: list[str], scratch: Path) -> tuple[int, dict[str, Any], Any]:
@@ -216,7 +247,7 @@ def mining(options: argparse.Namespace, lines: list[str], scratch: Path) -> tupl
     return len(rows), methods, errors
 
 
-MAKERS: dict[str, Any] = {"static": static, "encoder": encoder, "semantic": semantic, "mining": mining}
+MAKERS: dict[str, Any] = {"static": static, "encoder": encoder, "mining": mining}
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
@@ -228,8 +259,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="*", choices=TASKS, default=TASKS)
     parser.add_argument("--lines", type=int, default=100_000)
     parser.add_argument("--encoded", type=int, default=500, help="lines for the Transformer")
-    parser.add_argument("--corpus", type=int, default=100_000, help="vectors searched")
-    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--sizes", type=size, nargs="*", default=SIZES, metavar="ROWSxQUERIES", help="of semantic_search")
     parser.add_argument("--mined", type=int, default=10_000, help="vectors mined")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=3)

@@ -140,6 +140,43 @@ def test_one_query_finds_what_the_twin_finds_that_finishes_all(native_level, mea
             assert bound[0] <= keys[-1] + 1e-9 * abs(keys[-1]) or bound[0] == -np.inf
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n", "d", "q", "k"), [(1, 1, 1, 1), (7, 3, 2, 9), (100, 16, 5, 10), (301, 37, 13, 3), (64, 384, 4, 64)])
+def test_reading_every_row_once_finds_what_the_twin_finds_that_finishes_all(native_level, measure, dtype, n, d, q, k):
+    random = np.random.default_rng(n + d)
+    rows, queries = rows_of(n, n, d, dtype), random.standard_normal((q, d)) * np.exp(4 * random.standard_normal((q, 1)))
+    rows[n // 2 :] = rows[: n - n // 2]  # ties
+    rows[n // 3], queries[-1] = 0, 0
+    queries[0] = rows[-1]
+    numbers = native.settling.MEASURES[measure], 0, rows, 0, d, np.ascontiguousarray(queries), q
+    for first, last in ((0, n), (n // 4, n), (n, n)):
+        twin = np.empty((q, k)), np.empty((q, k), np.int64), np.empty(q, np.int64), np.empty(q)
+        assert reference_screens.every_row(*numbers, first, last, None, None, None, None, k, *twin)
+        keys, ids, finished, bound = native.every_row(rows, queries, measure, k, first, last)
+        np.testing.assert_array_equal(keys, twin[0])
+        np.testing.assert_array_equal(ids, twin[1])
+        assert (finished <= last - first).all()
+        assert (bound <= keys[:, -1]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e10, 1e-10])
+def test_rows_and_queries_of_which_float32_sums_say_little_are_not_read_once(native_level, dtype, value):
+    rows, queries = rows_of(0, 30, 9, np.float64).astype(dtype), np.ones((2, 9))
+    assert native.every_row(rows, queries, "cosine", 3, 0, 30) is not None
+    with np.errstate(over="ignore"):
+        rows[23] = np.float64(value)
+    if np.float64(rows[23, 0]) != 0:  # float16 has no number as small as that
+        assert native.every_row(rows, queries, "cosine", 3, 0, 30) is None
+    assert native.every_row(rows, queries, "cosine", 3, 0, 23) is not None
+    for asked in (np.nan, np.inf, 1e20, 1e-20, 1e-200):
+        queries[1] = asked
+        assert native.every_row(rows, queries, "cosine", 3, 0, 23) is None
+    with pytest.raises(ArgumentError, match="every_row"):
+        native.every_row(rows, queries[:, :4], "cosine", 3, 0, 23)
+
+
 @pytest.mark.parametrize("room", [512, 700])
 def test_a_screen_that_is_full_stops_and_goes_on(room):
     """Rows that all tie fill whatever room there is; the answer is still the lowest ids."""

@@ -11,6 +11,7 @@
 #include "lanes.h"
 
 enum { BLOCK = 16, PANEL = 256 };
+enum { AHEAD = 2 };               /* rows fetched before they are wanted */
 enum { LINE = 16, SUMMED = 512 }; /* numbers coded side by side; numbers whose squares are summed in float32 */
 #define ROUNDER 0x1.8p23f /* added and taken away again: rounds to the nearest whole number, ties to even */
 #define ROUNDED 0.01     /* units of the residual that x' was rounded by, at most: 59 sqrt(d) 2^-24, where a unit is sqrt(d) / 510 */
@@ -53,7 +54,8 @@ static void move_any(const unsigned char *row, const double *middle, int64_t d, 
 static inline __attribute__((always_inline)) float
 move_line(const unsigned char *row, const double *middle, const float *narrow, int64_t d, int type, float *moved)
 {
-    float most[LINE] = {0}, result = 0;
+    int32_t most[LINE] = {0};
+    float result;
     if (type == FLOAT32) {
         for (int64_t k = 0; k < d; k++) {
             float x;
@@ -81,11 +83,15 @@ move_line(const unsigned char *row, const double *middle, const float *narrow, i
         moved[k] = 0;
     for (int64_t k = 0; k < d; k += LINE)
         for (int j = 0; j < LINE; j++) {
-            float size = fabsf(moved[k + j]);
-            most[j] = size > most[j] ? size : most[j];
+            int32_t bits;
+            memcpy(&bits, moved + k + j, sizeof bits);
+            bits &= INT32_MAX; /* without the sign, floats rise as their bits do */
+            most[j] = bits > most[j] ? bits : most[j];
         }
-    for (int j = 0; j < LINE; j++)
-        result = most[j] > result ? most[j] : result;
+    for (int step = LINE / 2; step; step /= 2)
+        for (int j = 0; j < step; j++)
+            most[j] = most[j + step] > most[j] ? most[j + step] : most[j];
+    memcpy(&result, most, sizeof result);
     return result;
 }
 
@@ -116,15 +122,18 @@ code_line(const float *moved, float s, float inverse, uint8_t *codes, float *sum
         codes[j] = (uint8_t)whole[j];
 }
 
-/* Adds a line's sums up, one after the other, and sets them to zero. */
+/* Adds a line's sums up, halves on halves, and sets them to zero. */
 static inline double emptied(float *sum)
 {
-    double result = 0;
+    double half[LINE];
     for (int j = 0; j < LINE; j++) {
-        result += sum[j];
+        half[j] = sum[j];
         sum[j] = 0;
     }
-    return result;
+    for (int step = LINE / 2; step; step /= 2)
+        for (int j = 0; j < step; j++)
+            half[j] += half[j + step];
+    return *half;
 }
 
 /* Codes rows of d numbers into whole blocks of two planes; `moved` is scratch for d numbers and 32 more. `coarse` is raised only. */
@@ -135,7 +144,10 @@ void ts_code_rows(int32_t type, const unsigned char *rows, int64_t stride, int64
     float *line = (float *)moved, *narrow = line + d + LINE;
     for (int64_t k = 0; k < d; k++)
         narrow[k] = (float)middle[k];
+    const int64_t size = type == FLOAT64 ? 8 : type == FLOAT32 ? 4 : 2;
     for (int64_t row = 0; row < n; row++) {
+        for (int64_t i = 0; row + AHEAD < n && i < d * size; i += 64)
+            __builtin_prefetch(rows + (row + AHEAD) * stride + i);
         float least = (float)(move_any_line(rows + row * stride, middle, narrow, d, type, line) / 59.0 * (1 + 0x1p-20)), s;
         int32_t bits;
         memcpy(&bits, &least, sizeof bits);

@@ -65,12 +65,13 @@ def _length(lines: NDArray[np.float32]) -> NDArray[np.float64]:
     padded[:, :d] = lines**2
     total = np.zeros(n)
     for start in range(0, d, SUMMED):
-        sums, part = np.zeros((n, LINE), dtype=np.float32), np.zeros(n)
+        sums = np.zeros((n, LINE), dtype=np.float32)
         for k in range(start, min(start + SUMMED, d), LINE):
             sums += padded[:, k : k + LINE]
-        for lane in range(LINE):
-            part += sums[:, lane]
-        total += part
+        halves = sums.astype(np.float64)
+        while halves.shape[1] > 1:
+            halves = halves[:, : halves.shape[1] // 2] + halves[:, halves.shape[1] // 2 :]
+        total += halves[:, 0]
     return np.sqrt(total)
 
 
