@@ -51,15 +51,17 @@ def ranges(n: int, parts: int) -> list[tuple[int, int]]:
 def run(function: Callable[[Part], Result], parts: Sequence[Part], *, threads: int) -> list[Result]:
     """Return ``[function(part) for part in parts]``, computed by `threads` threads.
 
-    The first exception is raised once the parts in flight are done; parts not begun are dropped.
+    The first exception is raised once the parts in flight are done; parts not begun are dropped. Where there is a thread for each part,
+    the caller's takes the first: to start one and to wait for it takes 0.2 ms, and several times that where all processors are busy.
     """
     with one_blas_thread():
         if threads == 1 or len(parts) == 1:
             return [function(part) for part in parts]
-        with ThreadPoolExecutor(min(threads, len(parts))) as pool:
-            futures = [pool.submit(function, part) for part in parts]
+        own = 1 if len(parts) <= threads else 0
+        with ThreadPoolExecutor(min(threads, len(parts) - own)) as pool:
+            futures = [pool.submit(function, part) for part in parts[own:]]
             try:
-                return [future.result() for future in futures]
+                return [*map(function, parts[:own]), *(future.result() for future in futures)]
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

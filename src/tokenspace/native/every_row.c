@@ -1,6 +1,6 @@
 /* Every row for some queries, in one reading of the rows and with nothing prepared: a few rows at a time become float32, and while these
  * stay in the cache they are multiplied with all queries. A row is summed in float64 for those queries only whose k-th best key so far
- * the float32 sum, with all that it may be off by, reaches. The twin is reference_rows.every_row.
+ * the float32 sum, with all that it may be off by, reaches. The twin is reference_screens.every_row.
  *
  * A term of a float32 sum goes through at most d / ROWS + 15 roundings of 2^-24, and both factors were rounded before. */
 #include "finish.h"

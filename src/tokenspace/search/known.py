@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     Codes = tuple[CodedRows, NDArray[np.float64]]
 
+SMALL = 1 << 22
+"""Numbers below which one thread measures the rows: it takes 0.7 ms, and starting another one 0.2 ms."""
+
 
 class Known:
     """A matrix as the searches under one measure need it.
@@ -69,7 +72,8 @@ class Known:
     ) -> None:
         self.matrix, self.measure, self.threads = matrix, measure, threads
         if lengths is None:
-            lengths = np.concatenate(self.run(lambda part: norms(matrix[slice(*part)])))
+            alone = matrix.size < SMALL
+            lengths = norms(matrix) if alone else np.concatenate(self.run(lambda part: norms(matrix[slice(*part)])))
         if not np.isfinite(lengths).all():
             check_finite(matrix, "matrix")
         self.lengths = lengths if measure == "cosine" else None

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tokenspace.measures import Measure
 
-SHARED = 1e-3
-"""Seconds from which on threads share the rows: starting a second one takes 0.2 ms."""
+SHARED = 3e-3
+"""Seconds from which on threads share the rows: starting a second one takes 0.2 ms, and each has to find k rows of its own."""
 
 
 def search_once(matrix: NDArray[Any], queries: ArrayLike, k: int, measure: Measure, threads: int) -> Found | None:
