@@ -39,9 +39,9 @@ def npy_header(text: str, data: bytes = b"", version: bytes = b"\x01\x00") -> by
     return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text.encode("latin-1") + data
 
 
-def npz(**members: bytes) -> bytes:
+def npz(how: int = zipfile.ZIP_STORED, **members: bytes) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    with zipfile.ZipFile(file, "w", how) as archive:
         for name, content in members.items():
             archive.writestr(f"{name}.npy", content)
     return file.getvalue()
@@ -150,6 +150,23 @@ def test_a_bad_npz_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     content, error, says = NPZ[name]
     (tmp_path / "x.npz").write_bytes(content)
     check(error, says, tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packed_npz_file_with_any_byte_changed(how: int, tmp_path: Path) -> None:
+    """Each of the decompressors has an error of its own for what is broken, LZMA's one that is no error of zipfile's or of the system."""
+    path = tmp_path / "x.npz"
+    content = npz(how, tokens=WORDS, matrix=MATRIX)
+    path.write_bytes(content)
+    assert ts.open(path).matrix.tobytes() == TABLE.matrix.tobytes()
+    seen = set()
+    for at in range(len(content)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+        try:
+            ts.open(path, format="npz")
+        except errors.FileContentError as error:
+            seen.add(type(error))
+    assert TRUNCATED in seen
 
 
 def test_a_matrix_without_tokens_says_where_they_were_looked_for(tmp_path: Path) -> None:

@@ -347,10 +347,29 @@ SPACY: dict[str, tuple[str, str, Callable[[bytes], bytes], Error, str]] = {
     "a row beyond": (
         "a row that is not there",
         "key2row",
-        lambda old: old[:-1] + b"\x7f" if old[-1] < 0x80 else old,
-        errors.FileContentError,
-        ".",
+        lambda old: old[:-1] + b"\x7f",
+        HEADER,
+        "expected rows below 100, seen 127",
     ),
+    "a row of 2^64 - 1": (
+        "a row that is -1 in 64 bits with a sign",
+        "key2row",
+        lambda old: old[:-1] + b"\xcf" + b"\xff" * 8,
+        HEADER,
+        "seen 18,446,744,073,709,551,615",
+    ),
+    "one word twice": (
+        "two rows for one hash",
+        "key2row",
+        lambda old: b"\x82" + 2 * old[1:11],
+        errors.DuplicateRowError,
+        "'king' has two rows",
+    ),
+    "one entry more": ("a count", "key2row", lambda old: bytes([old[0] + 1]) + old[1:], TRUNCATED, "entry 8 of 8"),
+    "one entry fewer": ("a count", "key2row", lambda old: bytes([old[0] - 1]) + old[1:], HEADER, "expected 61 bytes, seen 71"),
+    "cut in a hash": ("a download that stopped", "key2row", lambda old: old[:5], TRUNCATED, "entry 1 of 7 takes 9 bytes, and 4 are left"),
+    "a count cut": ("a download that stopped", "key2row", lambda _: b"\xdf\0\0", TRUNCATED, "takes 4 bytes, and 2 are left"),
+    "an empty map": ("no word", "key2row", lambda _: b"\x80", errors.EmptyFileError, "seen none"),
     "cut": ("a download that stopped", "key2row", lambda old: old[:-3], errors.FileContentError, "left|expected"),
     "goes on": ("bytes behind the map", "key2row", lambda old: old + b"\0", HEADER, "expected"),
     "other words": ("another pipeline's list", "strings.json", lambda _: b'["x"]', HEADER, "7 of 7 words with a row are not in the list"),
@@ -358,6 +377,25 @@ SPACY: dict[str, tuple[str, str, Callable[[bytes], bytes], Error, str]] = {
     "deep words": ("a deep list", "strings.json", lambda _: b"[" * 10**5, HEADER, "expected JSON"),
     "words that are numbers": ("no text", "strings.json", lambda _: b"[1]", HEADER, "list of strings"),
     "vectors cut": ("a download that stopped", "vectors", lambda old: old[:-1], TRUNCATED, "takes"),
+    "vectors in one line": ("a shape", "vectors", lambda old: old.replace(b"(100, 4), }", b"(400,), }  "), HEADER, "seen shape .400,"),
+    "vectors of no numbers": ("a shape", "vectors", lambda old: old.replace(b"(100, 4)", b"(100, 0)"), HEADER, "seen shape .100, 0"),
+    "vectors of fewer rows": (
+        "a shape",
+        "vectors",
+        lambda old: old.replace(b"(100, 4)", b"(4, 100)"),
+        HEADER,
+        "expected rows below 4, seen 5",
+    ),
+    "vectors of NaN": ("NaN among the rows", "vectors", lambda old: old[:-4] + b"\0\0\xc0\x7f", errors.NotFiniteRowError, "of row 100"),
+    "words in no UTF-8": (
+        "bytes that are no text",
+        "strings.json",
+        lambda old: old.replace(b'"king"', b'"k\xffng"'),
+        HEADER,
+        "expected JSON",
+    ),
+    "settings cut": ("a download that stopped", "vectors.cfg", lambda old: old[:-3], HEADER, "expected JSON"),
+    "settings of a list": ("another kind of value", "vectors.cfg", lambda _: b"[]", HEADER, "expected vectors of the mode 'default', seen"),
     "vectors of objects": ("a pickle", "vectors", lambda old: old.replace(b"'<f4'", b"'|O' "), HEADER, "unpickled"),
 }
 
@@ -368,6 +406,13 @@ def test_a_bad_folder_of_spacy(name: str, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(FOREIGN / "spacy", tmp_path / "x"))
     (folder / "vocab" / part).write_bytes(change((folder / "vocab" / part).read_bytes()))
     check(error, says, folder)
+
+
+def test_a_folder_in_the_place_of_spacys_words(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FOREIGN / "spacy", tmp_path / "x"))
+    (folder / "vocab/strings.json").unlink()
+    (folder / "vocab/strings.json").mkdir()
+    check(errors.MissingPartError, "expected this file", folder)
 
 
 def test_a_thousand_words_for_one_wide_row_do_not_fill_the_memory(tmp_path: Path) -> None:

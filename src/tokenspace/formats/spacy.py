@@ -131,7 +131,7 @@ def _width(walk: Walk, mark: int, at: int) -> int:
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise MissingPartError(path, "expected this file, there is none", hint="save the whole pipeline: nlp.to_disk(folder)") from None
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
         raise HeaderError(path, f"expected JSON: {error!s:.80}") from None
