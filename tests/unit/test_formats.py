@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 
 import tokenspace as ts
 from tokenspace import errors, formats
-from tokenspace.formats import native_file, npy_header, replacement, text_table
+from tokenspace.formats import native_file, npy_header, replacement, text_table, word2vec_binary
 from tokenspace.formats.format import Head
 
 MATRIX = np.array([[0.1, -2.5], [3e-5, 4.0], [5.25, 1e20]], dtype=np.float32)
@@ -181,6 +181,31 @@ def test_parts_read_by_many_threads_make_the_same_table(tmp_path: Path, monkeypa
     with pytest.raises(errors.NumberError) as caught:
         ts.open(path, threads=4)
     assert (caught.value.line, caught.value.offset) == (2002, len(b"\n".join(lines[:2001])) + 1 + len(b"w2000 1 2 "))
+
+
+def test_word2vec_binary_in_parts_by_many_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same table, the first flaw in the order of the file, and no flaw beyond the rows that were asked for."""
+    matrix = np.random.default_rng(1).standard_normal((3000, 7)).astype(np.float32)
+    table = ts.EmbeddingTable([f"w{i}" for i in range(3000)], matrix)
+    path, broken = tmp_path / "x.bin", tmp_path / "y.bin"
+    monkeypatch.setattr(word2vec_binary, "PART", 1000)
+    ts.save(table, path)
+    content = path.read_bytes()
+    at = content.index(b"w2000 ") + len(b"w2000 ")
+    broken.write_bytes(content[:at] + b"\0\0\xc0\x7f" + content[at + 4 : -20])
+    for threads in (1, 2, 5):
+        assert same(ts.open(path, threads=threads), table)
+        with pytest.raises(errors.NotFiniteRowError) as caught:
+            ts.open(broken, threads=threads)
+        assert caught.value.offset == at
+        assert same(
+            ts.open(broken, threads=threads, limit=2000, cache=False),
+            ts.EmbeddingTable(table.vocabulary.tokens_of(range(2000)), matrix[:2000]),
+        )
+        flaws = formats.Mended()
+        mended = ts.open(broken, threads=threads, repair=flaws)
+        assert [error.offset for error in flaws.listed] == [at, content.index(b"w2999 ") - 1]  # with the line break in front of it
+        assert list(mended.vocabulary) == [f"w{i}" for i in range(2999) if i != 2000]
 
 
 def test_word2vec_binary_with_and_without_line_breaks(tmp_path: Path, native_level: str) -> None:

@@ -90,6 +90,44 @@ def stream(function: Callable[[Part], Result], parts: Iterable[Part], *, threads
                 future.cancel()
 
 
+def drawn(function: Callable[[Part], Result], parts: Iterable[Part], *, threads: int) -> Iterator[Result]:
+    """Yield ``function(part)`` for each part, in order; the threads draw the parts as well, one at a time and in order.
+
+    For parts whose making is half the work: each is still in the cache of the thread that made it. The vice: a thread that waits for a
+    part, as from a pipe, hears of no Ctrl-C. At most ``threads + 1`` parts are drawn and not yet yielded. What drawing raises, or
+    `function`, is raised in its turn.
+    """
+    if threads == 1:
+        yield from map(function, parts)
+        return
+    source, end = iter(parts), object()
+
+    def one(mine: threading.Event, following: threading.Event) -> Any:
+        mine.wait()
+        try:
+            part: Any = next(source, end)
+        finally:
+            following.set()
+        return end if part is end else function(part)
+
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Any]] = deque()
+        following = threading.Event()
+        following.set()
+        try:
+            while True:
+                while len(waiting) <= threads:  # none that runs waits for one that does not: they begin in order
+                    mine, following = following, threading.Event()
+                    waiting.append(pool.submit(one, mine, following))
+                result = waiting.popleft().result()
+                if result is end:
+                    return
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
 class Local:
     """The engine of this process: threads.
 

@@ -47,13 +47,14 @@ def _sniff(head: Head) -> bool:
 
 @dataclass(frozen=True)
 class Block:
-    """Whole rows: their bytes, where these begin in the file, where the tokens stand, and where the numbers go, if that is known."""
+    """Whole rows: their bytes, the room that holds these, where they begin in the file, where the tokens stand, where the numbers go."""
 
     data: NDArray[np.uint8]
+    room: NDArray[np.uint8]
     base: int
     starts: NDArray[np.int64]
     lengths: NDArray[np.int64]
-    room: NDArray[np.float32] | None
+    out: NDArray[np.float32] | None
 
 
 def _pour(head: Head, reading: Reading, place: Place) -> Vocabulary:
@@ -71,10 +72,16 @@ def _poured(head: Head, reading: Reading, place: Place, stream: Stream) -> Vocab
     pouring = Pouring(path, reading, place, stream)
     expected = n if stream.size is not None else min(n, len(head.start) // (4 * d + 1))  # of a stream no more is sure than has been seen
     place.begin(d, dtype, expected if reading.limit is None else min(expected, reading.limit))
-    blocks = _blocks(pouring, begin, n, d, ring=threads + 2)
-    for part in local.stream(lambda block: _copied(path, block, d, reading, dtype), blocks, threads=threads):
+    rooms: list[NDArray[np.uint8]] = []  # to read into; the one used last comes first, as it is still in the cache
+    left: list[FileContentError] = []
+    blocks = _blocks(pouring, begin, n, d, rooms, left)
+    share = local.stream if stream.size is None else local.drawn
+    for part in share(lambda block: _copied(path, block, d, reading, dtype, rooms), blocks, threads=threads):
         if not pouring.take(part):
             break
+    else:
+        for error in left:
+            pouring.mend(error)
     if not pouring.sound:
         raise EmptyFileError(path, "expected a table, seen no row", offset=begin)
     return pouring.vocabulary()
@@ -100,31 +107,28 @@ def _header(head: Head, stream: Stream) -> tuple[int, int, int]:
     return begin, n, d
 
 
-def _blocks(pouring: Pouring, begin: int, n: int, d: int, *, ring: int) -> Iterator[Block]:
-    """Yield blocks of whole rows until there are n; each block's bytes are overwritten `ring` blocks later."""
+def _blocks(pouring: Pouring, begin: int, n: int, d: int, rooms: list[NDArray[np.uint8]], left: list[FileContentError]) -> Iterator[Block]:
+    """Yield blocks of whole rows until there are n, read into `rooms` that are given back; into `left` goes what is wrong behind them."""
     stream, narrow = pouring.stream, pouring.reading.dtype in {None, np.dtype(np.float32)}
-    rooms = [np.empty(0, dtype=np.uint8)] * ring
     stream.fill(memoryview(bytearray(begin)))
-    carry, at, turn, row = b"", begin, 0, 0
+    carry, at, row = b"", begin, 0
     while True:
         size = max(len(carry) + part_size(stream, PART), 2 * len(carry))
-        if len(rooms[turn]) < size:
-            rooms[turn] = np.empty(size, dtype=np.uint8)
-        room = rooms[turn]
+        room = rooms.pop() if rooms else np.empty(0, dtype=np.uint8)
+        if len(room) < size:
+            room = np.empty(size, dtype=np.uint8)
         room[: len(carry)] = np.frombuffer(carry, dtype=np.uint8)
         end = len(carry) + stream.fill(room.data[len(carry) :])
         data, last = room[:end], end < len(room)
         starts, lengths, stop = native.scan_word2vec(data, 0, d, min(n - row, end // (4 * d + 1)))
-        if len(starts):
-            room_for = pouring.place.reserve(len(starts)) if narrow else None
-            yield Block(data, at, starts, lengths, room_for)
-            row, turn = row + len(starts), (turn + 1) % ring
-        carry, at = data[stop:].tobytes(), at + stop
+        block = Block(data, room, at, starts, lengths, pouring.place.reserve(len(starts)) if narrow else None)
+        carry, at, row = data[stop:].tobytes(), at + stop, row + len(starts)
+        yield block
         if row == n:
-            _check_end(pouring, carry, at, n)
+            left.extend(_behind(pouring, carry, at, n))
             return
         if last or _no_token(carry):
-            pouring.mend(_stopped(pouring.path, carry, row, n, d, at))
+            left.append(_stopped(pouring.path, carry, row, n, d, at))
             return
 
 
@@ -133,7 +137,7 @@ def _no_token(left: bytes) -> bool:
     return len(left) > MAX_TOKEN + 1 and b" " not in left[: MAX_TOKEN + 2]
 
 
-def _check_end(pouring: Pouring, left: bytes, at: int, n: int) -> None:
+def _behind(pouring: Pouring, left: bytes, at: int, n: int) -> Iterator[FileContentError]:
     """Hold what follows the last row against nothing, or the line break that may stand there."""
     room = bytearray(part_size(pouring.stream, PART))
     seen = left[:2]
@@ -142,13 +146,13 @@ def _check_end(pouring: Pouring, left: bytes, at: int, n: int) -> None:
         seen, more = (seen + bytes(room[:2]))[:2], more + got
     if seen not in {b"", b"\n"} or more > 1:
         problem = f"expected the end after row {n:,} of {n:,}, seen {more:,} more bytes"
-        pouring.mend(TrailingBytesError(pouring.path, problem, offset=at, hint=MIXED_UP))
+        yield TrailingBytesError(pouring.path, problem, offset=at, hint=MIXED_UP)
 
 
-def _copied(path: Path, block: Block, d: int, reading: Reading, dtype: np.dtype[Any]) -> Part:
-    """Copy the numbers of a block's rows."""
+def _copied(path: Path, block: Block, d: int, reading: Reading, dtype: np.dtype[Any], rooms: list[NDArray[np.uint8]]) -> Part:
+    """Copy the numbers of a block's rows, and give back the room that it was read into."""
     n = len(block.starts)
-    out = np.empty((n, d), dtype=np.float32) if block.room is None else block.room
+    out = np.empty((n, d), dtype=np.float32) if block.out is None else block.out
     flaws: list[tuple[int, Flaw]] = []
     good = np.ones(n, dtype=bool)
     row = 0
@@ -162,6 +166,7 @@ def _copied(path: Path, block: Block, d: int, reading: Reading, dtype: np.dtype[
     np.cumsum(block.lengths, out=offsets[1:])
     tokens = native.gather(block.data, block.starts, offsets)
     part = Part(out, tokens, offsets, block.starts + block.base, np.arange(n), n, flaws)
+    rooms.append(block.room)
     if flaws:
         part.keep(good)
     return sift(part, path, reading, dtype, by_line=False)
