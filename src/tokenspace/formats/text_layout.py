@@ -107,11 +107,12 @@ def layout_of(start: bytes, *, whole: bool) -> Layout:
     after_first = _widths(rest)
     header = first if _like_a_header(first, after_first) else None
     rows = rest if header is not None else [first, *rest]
-    binary = header is not None and _binary(start.removeprefix(BOM)[len(first) + 1 :], header_of(first))
+    if header is not None and _binary(start.removeprefix(BOM)[len(first) + 1 :], header_of(first)):
+        return Layout(header, 0, "", binary=True)
     widths = Counter(filter(None, after_first if header is not None else [trailing_numbers(first), *after_first]))
     d = widths.most_common(1)[0][0] if 2 * widths.total() >= len(rows) > 0 else 0
     delimiter = _delimiter(rows, fields=1 if d == 0 else 2)
-    return Layout(header, 0 if delimiter else d, delimiter, binary)
+    return Layout(header, 0 if delimiter else d, delimiter, binary=False)
 
 
 def _widths(lines: list[bytes]) -> list[int]:

@@ -21,12 +21,32 @@ static int64_t character(const uint8_t *p, const uint8_t *end)
     return size;
 }
 
+/* How many of the bytes p[0..most-1], in eights and looked at `LOOK` at the most, come before the first that is not ASCII. */
+static int64_t ascii(const uint8_t *p, int64_t most)
+{
+    enum { LOOK = 1024 };
+    int64_t k = 0;
+    for (uint64_t eight; k + 8 <= most && k < LOOK; k += 8) {
+        memcpy(&eight, p + k, 8);
+        if (eight & UINT64_C(0x8080808080808080))
+            break;
+    }
+    return k;
+}
+
 /* Returns the first of the tokens begin..n-1 that is not UTF-8, or n. */
 int64_t ts_utf8_tokens(const uint8_t *data, int64_t bytes, const int64_t *offsets, int64_t begin, int64_t n)
 {
+    int64_t from = 0, to = 0; /* bytes from..to-1 are ASCII: most tokens are, and stand one behind the other */
     for (int64_t row = begin; row < n; row++) {
         if (offsets[row] < 0 || offsets[row + 1] < offsets[row] || offsets[row + 1] > bytes)
             return row;
+        if (offsets[row] < from || offsets[row + 1] > to) {
+            from = offsets[row];
+            to = from + ascii(data + from, bytes - from);
+        }
+        if (offsets[row + 1] <= to)
+            continue;
         const uint8_t *p = data + offsets[row], *end = data + offsets[row + 1];
         while (p < end) {
             uint64_t eight;

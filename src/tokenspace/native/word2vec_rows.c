@@ -37,12 +37,11 @@ int64_t ts_word2vec_copy(const uint8_t *bytes, const int64_t *starts, const int6
 {
     for (int64_t row = begin; row < end; row++) {
         const uint8_t *from = bytes + starts[row] + lengths[row] + 1;
-        float *to = out + row * d;
-        memcpy(to, from, (size_t)d * 4);
+        memcpy(out + row * d, from, (size_t)d * 4);
         uint32_t bad = 0;
-        for (int64_t k = 0; k < d; k++) {
+        for (int64_t k = 0; k < d; k++) { /* of what was read: what was written is not in the cache before it has gone to it */
             uint32_t bits;
-            memcpy(&bits, to + k, 4);
+            memcpy(&bits, from + 4 * k, 4);
             bad |= (bits & UINT32_C(0x7f800000)) == UINT32_C(0x7f800000); /* all exponent bits set: NaN or infinity */
         }
         if (bad)
