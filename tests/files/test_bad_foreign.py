@@ -458,6 +458,15 @@ def test_rows_that_begin_at_any_byte_can_be_searched(shift: int, tmp_path: Path)
     assert ts.open(folder / "model.safetensors").nearest("b", k=1, measure="inner_product").ids.tolist() == [0]
 
 
+@pytest.mark.parametrize("number", [3, 2**63, 2**64 - 1, -1])
+def test_an_added_token_that_is_no_row(number: int, tmp_path: Path) -> None:
+    folder = model(tmp_path / "x")
+    document = json.loads((folder / "tokenizer.json").read_text())
+    document["added_tokens"] = [{"id": number, "content": "<x>", "special": True}]
+    (folder / "tokenizer.json").write_text(json.dumps(document))
+    check(errors.TokenizerMismatchError, f"seen the id {number:,} for '<x>'", folder)
+
+
 def test_model_folders_that_lie(tmp_path: Path) -> None:
     check(errors.TokenizerMismatchError, "seen the id 3 for 'd'", model(tmp_path / "1", tokens={"a": 0, "d": 3}))
     check(errors.TokenizerMismatchError, "one id", model(tmp_path / "2", tokens={"a": 0, "b": 0}))

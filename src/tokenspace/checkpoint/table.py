@@ -62,14 +62,15 @@ class Rows:
             As `tokenspace.checkpoint.slow_tokenizers.identified`.
         """
         names = slow_tokenizers.identified(self.folder)
-        ids = np.array(sorted(names), dtype=np.int64)
-        if not len(ids) or int(ids[0]) < 0 or int(ids[-1]) >= count:
-            seen = f"the id {int(ids[-1]):,} for {names[int(ids[-1])]!r:.60}" if len(ids) else "no token"
+        ids = sorted(names)  # as JSON has them: of any size
+        if not ids or ids[0] < 0 or ids[-1] >= count:
+            wrong = [number for number in (*ids[:1], *ids[-1:]) if not 0 <= number < count]
+            seen = f"the id {wrong[0]:,} for {names[wrong[0]]!r:.60}" if wrong else "no token"
             problem = f"expected tokens with ids below {count:,}, the rows of {self.embedding!r:.80}; seen {seen}"
             raise TokenizerMismatchError(
                 self.folder.root, problem, hint="this tokenizer belongs to another model, or lost its resized table"
             )
-        return [names[number] for number in ids.tolist()], ids
+        return [names[number] for number in ids], np.array(ids, dtype=np.int64)
 
     def numbers(self, name: str, dtypes: Iterable[str]) -> NDArray[Any] | None:
         """Return a tensor of one axis, if it is there.
