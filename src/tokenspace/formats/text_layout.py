@@ -50,7 +50,7 @@ class Layout:
     delimiter : str
         What separates the numbers where it is not the space: ``tabs``, ``commas``, ``semicolons``, ``decimal commas``, or empty.
     binary : bool
-        Whether a header is followed by bytes that are no line of text.
+        Whether a header is followed by bytes that are no line of text; no width or delimiter is looked for then.
     """
 
     header: bytes | None
