@@ -61,15 +61,14 @@ def kept_of_everything(matrix, queries, measure, path):
     codes, middle = search.code()
     keys = Keys(matrix, search._known.lengths, queries.astype(np.float64), measure)
     screener = Screener(matrix, keys, search._known.framed(middle), search._known.most)
-    caught = {}
+    caught = {"kept": Kept.start(len(queries), len(matrix) + 1, len(matrix) + 512)}
 
-    def stop(screen, k, start, chunks, scale, zero=None):
-        caught["kept"] = kept = Kept.start(len(queries), len(matrix) + 1, len(matrix) + 512)
+    def stop(screen, kept, start, chunks, scale, zero=None):
         for first, last in chunks:
-            assert screen(kept, first, last) == last
+            assert screen(first, last) == last
         caught["scale"] = scale
 
-    screener._settled = stop
+    screener._kept, screener._settled = lambda k: caught["kept"], stop
     screener.by_bytes(codes, 1, 0, len(matrix)) if path == "bytes" else screener.by_floats(1, 0, len(matrix))
     kept, shape = caught["kept"], (len(queries), len(matrix))
     upper = np.full(shape, np.nan, np.float32)
@@ -81,10 +80,10 @@ def kept_of_everything(matrix, queries, measure, path):
 
 
 class _Open(Screener):
-    __slots__ = ("_settled",)
+    __slots__ = ("_kept", "_settled")
 
 
-Screener = _Open  # its loop can be replaced
+Screener = _Open  # its loop, and its room, can be replaced
 
 
 @pytest.mark.parametrize("path", ["bytes", "floats"])

@@ -216,12 +216,9 @@ class Screener:
     def by_bytes(self, rows: CodedRows, k: int, start: int, stop: int) -> Outcome:
         """Search rows start..stop, start at a panel's edge, by their codes; see `_settled`."""
         queries = self._coded(rows)
-        first, last = start // 16, -(-stop // 16)
-
-        def screen(kept: Kept, at: int, last: int) -> int:
-            return native.screen_bytes(rows, self._frame.terms, queries, kept, zero=first, first=at, last=last)
-
-        return self._settled(screen, k, start, _spread_first(first, last), self._scale)
+        first, last, kept = start // 16, -(-stop // 16), self._kept(k)
+        screen = native.bytes_screen(rows, self._frame.terms, queries, kept, zero=first)
+        return self._settled(screen, kept, start, _spread_first(first, last), self._scale)
 
     def _coded(self, rows: CodedRows) -> CodedQueries:
         """Code the queries as the byte screens take them."""
@@ -244,8 +241,9 @@ class Screener:
         step = max(ROWS, CHUNK // (4 * d) // ROWS * ROWS)
         packed = np.zeros((min(step, -(-(stop - start) // ROWS) * ROWS) // 16, d, 16), dtype=np.float32)
         state: dict[str, Any] = {"from": -1}
+        kept = self._kept(k)
 
-        def screen(kept: Kept, at: int, last: int) -> int:
+        def screen(at: int, last: int) -> int:
             chunk = start + (at * 16 - start) // step * step
             end = min(chunk + step, stop)
             if state["from"] != chunk:
@@ -262,12 +260,16 @@ class Screener:
             return zero + native.screen_floats(packed, state["terms"], error, packed_queries, query_terms, kept, **span)
 
         chunks = [(at // 16, -(-min(at + step, stop) // 16)) for at in range(start, stop, step)]
-        return self._settled(screen, k, start, chunks, np.ones(len(self._moved)), zero=lambda first: first * 16)
+        return self._settled(screen, kept, start, chunks, np.ones(len(self._moved)), zero=lambda first: first * 16)
+
+    def _kept(self, k: int) -> Kept:
+        q = len(self._moved)
+        return Kept.start(q, k, max(2 * k + ROWS, min(ROOM // q, 32 * ROWS), 2 * ROWS))
 
     def _settled(
         self,
-        screen: Callable[[Kept, int, int], int],
-        k: int,
+        screen: Callable[[int, int], int],
+        kept: Kept,
         start: int,
         chunks: list[tuple[int, int]],
         scale: NDArray[np.float64],
@@ -280,13 +282,12 @@ class Screener:
         chunk is settled before the next.
         """
         q = len(self._moved)
-        settling = self._settling(k, scale)
-        kept = Kept.start(q, k, max(2 * k + ROWS, min(ROOM // q, 32 * ROWS), 2 * ROWS))
+        settling = self._settling(kept.lower.shape[1], scale)
         for place, (first, last) in enumerate(chunks):
             if zero is None and place == SPREAD:  # from here on a k-th best that is known, and not only bounded, is to be reached
                 native.settle(settling, np.arange(q), kept, zero=start)
             at = first
-            while (at := screen(kept, at, last)) < last:
+            while (at := screen(at, last)) < last:
                 full = np.flatnonzero(kept.count + ROWS > kept.upper.shape[1])
                 native.settle(settling, full, kept, zero=start if zero is None else zero(first))
             if zero is not None:
