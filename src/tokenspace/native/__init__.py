@@ -9,7 +9,6 @@ from __future__ import annotations
 from tokenspace.native import door
 from tokenspace.native.bags import bag_means
 from tokenspace.native.door import kernel, levels
-from tokenspace.native.every_row import every_row
 from tokenspace.native.json_text import JsonItems, json_items, json_skip
 from tokenspace.native.ranked import NO_COSINE, rank_counts
 from tokenspace.native.reference_json import MERGED, NUMBERED, SCORED
@@ -30,6 +29,7 @@ from tokenspace.native.sums import pair_sums, row_sums
 from tokenspace.native.text import copy_word2vec, count_lines, gather, parse_text, scan_word2vec, spell_rows
 from tokenspace.native.tiles import all_pairs, fuses, new_panels
 from tokenspace.native.tokens import find_tokens, hash_tokens, undecodable_token
+from tokenspace.native.unprepared import every_row
 from tokenspace.native.words import WordCounts, renumber, word_pieces
 
 __all__ = [
