@@ -63,7 +63,13 @@ def test_one_thread_and_deterministic_with_any_threads_give_the_same_bits(model)
     assert train(TEXT, threads=1, **SMALL | {"seed": 4}).matrix.tobytes() != runs[0].matrix.tobytes()
 
 
-def test_each_epoch_goes_through_all_parts_in_an_order_of_its_own_while_the_rate_falls():
+def test_cbow_goes_through_the_text_in_its_own_order():
+    corpus = read_corpus(("a" * (1 + i % 3) for i in range(3 + j % 4)) for j in range(20_000))
+    run = Run(Plan("cbow", epochs=2, seed=5), corpus, threads=1, old=None)
+    assert [run.span(part) for part in range(2 * len(run.parts))] == 2 * run.parts
+
+
+def test_each_epoch_of_skip_gram_goes_through_all_parts_in_an_order_of_its_own_while_the_rate_falls():
     corpus = read_corpus(("a" * (1 + i % 3) for i in range(3 + j % 4)) for j in range(20_000))
     plan = Plan("skipgram", epochs=3, seed=5)
     run, again, other = (Run(asked, corpus, threads=1, old=None) for asked in (plan, plan, replace(plan, seed=6)))

@@ -35,6 +35,13 @@ PARTS = 500, 2_000, 40_000
 """How many parts an epoch is cut into, and the least and most ids of one. Each has one learning rate and its own chain of random
 numbers; a call of the kernel costs 20 µs, 40,000 words 20 ms."""
 
+SHUFFLED = {"skipgram"}
+"""Models for which each epoch goes through the parts in an order of its own, a text being seldom well mixed: in its own order what stands
+at its end meets only a small learning rate. On 20 million words of manuals, dictionaries and articles, medians over 5 and 8 seeds, shuffled
+against the text's own order: skip-gram 42.8 and 42.7 on WordSim-353, 19.1 and 18.4 on SimLex-999, 10.5 and 10.3 % of the analogies; CBOW
+39.9 and 41.4, 12.1 and 11.3, 10.8 and 10.8, wherefore it keeps the text's order.
+"""
+
 LEAST_RATE = 1e-4
 """What is left of the learning rate at the end, as in word2vec.c."""
 
@@ -169,7 +176,10 @@ class Run:
             raise ArgumentError(message, hint="give more text, or leave held_out (--held-out) out")
         self.measured = parts[step - 1 :: step] if step and len(parts) >= step else parts[-1:] if step else []
         self.parts = [part for part in parts if part not in set(self.measured)]
-        self.order = np.stack([np.random.default_rng([plan.seed, 3, epoch]).permutation(len(self.parts)) for epoch in range(plan.epochs)])
+        self.order = np.tile(np.arange(len(self.parts)), (plan.epochs, 1))
+        if plan.model in SHUFFLED:
+            for epoch, order in enumerate(self.order):
+                np.random.default_rng([plan.seed, 3, epoch]).shuffle(order)
         lengths = np.array([end - start for start, end in self.parts])
         self.before = np.pad(np.cumsum(lengths[self.order], axis=1), ((0, 0), (1, 0)))
         self.tallies = np.zeros((plan.epochs * len(self.parts), 3))
@@ -179,11 +189,7 @@ class Run:
         self.task = task_of(plan, corpus.counts, self.inputs, self.outputs, self.free, bags(corpus.vocabulary, plan.settings()))
 
     def span(self, part: int) -> tuple[int, int]:
-        """Return where the ids of a part lie: each epoch goes through all of them, in an order of its own.
-
-        A text is seldom well mixed. In its own order what stands at its end meets only a small learning rate, and what stands at its
-        beginning only a large one.
-        """
+        """Return where the ids of a part lie: each epoch goes through all of them."""
         return self.parts[self.order[divmod(part, len(self.parts))]]
 
     def done(self, part: int) -> float:

@@ -47,7 +47,7 @@ class Plan:
     bucket : int, default 2,000,000
         Rows that the pieces share.
     seed : int, default 1
-        Of everything drawn, the order of the parts of the text in each epoch among it.
+        Of everything drawn, for skip-gram the order of the parts of the text in each epoch among it.
     held_out : float, default 0
         Share of the text that measures and does not train, at most 0.5.
     patience : int, optional
