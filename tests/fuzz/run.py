@@ -20,10 +20,11 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 PATIENCE = 30
 """Seconds of work without a word after which a process counts as hanging; reading an example takes a millisecond."""
@@ -73,8 +74,9 @@ def watched(name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]
     seconds, findings, kinds = 0.0, 0, set()
     while (left := options.minutes - seconds / 60) > 0 and findings < MOST:
         call = [sys.executable, __file__, name, "--worker", "--minutes", str(left), "--seed", str(seed), "--out", str(options.out)]
-        child = subprocess.Popen([*call, "--engine", options.engine], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        died, last = _listen(child), ""
+        with tempfile.TemporaryFile("w+", errors="replace") as said:  # no pipe: libraries that say much would wait for it to be read
+            child = subprocess.Popen([*call, "--engine", options.engine], stdout=subprocess.PIPE, stderr=said, text=True)
+            died, last = _listen(child, said), ""
         seconds += 1.0  # for starting, so that one that never gets further is not started for ever
         for line in died[0]:
             last = line
@@ -100,10 +102,9 @@ def watched(name: str, options: argparse.Namespace, seed: int) -> dict[str, Any]
     }
 
 
-def _listen(child: subprocess.Popen[str]) -> tuple[list[str], str, str]:
-    """Collect a process's words; return them, how it died if it did, and its last words."""
+def _listen(child: subprocess.Popen[str], said: TextIO) -> tuple[list[str], str, str]:
+    """Collect a process's words; return them, how it died if it did, and the end of what it `said` to stderr."""
     assert child.stdout is not None
-    assert child.stderr is not None
     lines: list[str] = []
     heard, worked = time.monotonic(), 0.0
     why = ""
@@ -119,9 +120,9 @@ def _listen(child: subprocess.Popen[str]) -> tuple[list[str], str, str]:
             why = f"hangs: {_worked(child) - worked:.0f} s of work without a word, {time.monotonic() - heard:.0f} s in all"
             child.kill()
             break
-    said = child.stderr.read()[-6000:]
     code = child.wait()
-    return lines, why or (f"died with exit code {code}" if code else ""), said
+    said.seek(0)
+    return lines, why or (f"died with exit code {code}" if code else ""), said.read()[-6000:]
 
 
 def _worked(child: subprocess.Popen[str]) -> float:

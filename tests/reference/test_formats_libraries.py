@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -234,3 +236,18 @@ def test_lance_many_batches(tmp_path: Path) -> None:
     ts.save(table, tmp_path / "x.lance")
     assert ts.open(tmp_path / "x.lance").matrix.tobytes() == rows.tobytes()
     assert ts.open(tmp_path / "x.lance").vocabulary == table.vocabulary
+
+
+def test_a_lance_file_whose_error_quotes_a_nul_is_refused_and_does_not_end_the_process(tmp_path: Path) -> None:
+    pytest.importorskip("lance")
+    table = ts.EmbeddingTable(["a", "b"], [[1, 2], [3, 4]])
+    ts.save(table, tmp_path / "x.lance")
+    (file,) = (tmp_path / "x.lance" / "data").iterdir()
+    whole = file.read_bytes()
+    broken = whole.replace(b"/lance.encodings.ColumnEncoding", b"/lance.encodings.Co\0umnEncoding")
+    assert broken != whole
+    file.write_bytes(broken)
+    call = [sys.executable, "-m", "tokenspace", "info", str(tmp_path / "x.lance")]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert "it cannot be read" in done.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenspace.formats import arrow_columns as columns
 from tokenspace.formats import rows_in_files as rows
@@ -11,12 +11,13 @@ from tokenspace.formats.format import Head, Reading, Ways
 from tokenspace.formats.replacement import replacing_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tokenspace.table import EmbeddingTable
 
 ROWS = 8192
-"""Rows in a batch: pylance's own number."""
+"""Rows in a batch: pylance's own number for its streams."""
 
 
 def _sniff(head: Head) -> bool:
@@ -29,7 +30,17 @@ def _read(head: Head, reading: Reading) -> EmbeddingTable:
     with columns.refusals(head.path):
         dataset = lance.dataset(str(head.path))
         chosen = columns.read(head.path, dataset.schema, n=dataset.count_rows(), size=size, reading=reading)
-        return chosen.table(dataset.to_batches(columns=chosen.names, batch_size=ROWS, scan_in_order=True))
+        return chosen.table(_batches(dataset, chosen.names))
+
+
+def _batches(dataset: Any, names: list[str]) -> Iterator[Any]:
+    """Yield the rows in order, each block asked for by itself: as fast as a stream, and an error comes back as one.
+
+    A stream hands its errors over as C strings, and pylance ends the process where one of a broken file's quotes a NUL.
+    """
+    n = dataset.count_rows()
+    for start in range(0, n, ROWS):
+        yield from dataset.take(list(range(start, min(start + ROWS, n))), columns=names).to_batches()
 
 
 def _write(table: EmbeddingTable, path: Path) -> None:
