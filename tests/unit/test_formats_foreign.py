@@ -145,6 +145,18 @@ def test_words_that_share_a_row_get_one_each() -> None:
     assert table["shared"].tobytes() == table["king"].tobytes()
 
 
+def test_a_lance_folder_that_ends_pylances_process_does_not_end_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("lance")
+    from tokenspace.formats import lance_apart
+
+    monkeypatch.setattr(lance_apart, "START", "import os; os.abort()")
+    with pytest.raises(errors.HeaderError, match="it ended pylance's process with (signal SIGABRT|exit code 3)"):
+        opened("table.lance")
+    monkeypatch.setattr(lance_apart, "START", "import sys; sys.stderr.write('noise\\nno such version\\n'); sys.exit(1)")
+    with pytest.raises(errors.HeaderError, match="cannot be read: no such version"):
+        opened("table.lance")
+
+
 def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from tokenspace.errors import MissingExtraError
@@ -30,5 +31,20 @@ def needed(module: str, *, extra: str, why: str, package: str = "") -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        message = f"{why} needs the package {package or module.partition('.')[0]}, which is not installed"
-        raise MissingExtraError(message, hint=f'pip install "tokenspace[{extra}]"') from error
+        raise _missing(package or module.partition(".")[0], extra, why) from error
+
+
+def check_installed(module: str, *, extra: str, why: str, package: str) -> None:
+    """Raise what `needed` raises where a package is not installed, and do not import it where it is.
+
+    Raises
+    ------
+    MissingExtraError
+    """
+    if find_spec(module) is None:
+        raise _missing(package, extra, why)
+
+
+def _missing(package: str, extra: str, why: str) -> MissingExtraError:
+    message = f"{why} needs the package {package}, which is not installed"
+    return MissingExtraError(message, hint=f'pip install "tokenspace[{extra}]"')

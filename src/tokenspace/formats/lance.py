@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenspace.formats import arrow_columns as columns
 from tokenspace.formats import rows_in_files as rows
-from tokenspace.formats.extras import needed
+from tokenspace.formats.extras import check_installed, needed
 from tokenspace.formats.format import Head, Reading, Ways
+from tokenspace.formats.lance_apart import ROWS, Apart
 from tokenspace.formats.replacement import replacing_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tokenspace.table import EmbeddingTable
-
-ROWS = 8192
-"""Rows in a batch: pylance's own number for its streams."""
 
 
 def _sniff(head: Head) -> bool:
@@ -25,22 +22,11 @@ def _sniff(head: Head) -> bool:
 
 
 def _read(head: Head, reading: Reading) -> EmbeddingTable:
-    lance = needed("lance", extra="lance", why="reading Lance", package="pylance")
+    check_installed("lance", extra="lance", why="reading Lance", package="pylance")
     size = sum(part.stat().st_size for part in head.path.rglob("*") if part.is_file())
-    with columns.refusals(head.path):
-        dataset = lance.dataset(str(head.path))
-        chosen = columns.read(head.path, dataset.schema, n=dataset.count_rows(), size=size, reading=reading)
-        return chosen.table(_batches(dataset, chosen.names))
-
-
-def _batches(dataset: Any, names: list[str]) -> Iterator[Any]:
-    """Yield the rows in order, each block asked for by itself: as fast as a stream, and an error comes back as one.
-
-    A stream hands its errors over as C strings, and pylance ends the process where one of a broken file's quotes a NUL.
-    """
-    n = dataset.count_rows()
-    for start in range(0, n, ROWS):
-        yield from dataset.take(list(range(start, min(start + ROWS, n))), columns=names).to_batches()
+    with columns.refusals(head.path), Apart(head.path) as apart:
+        chosen = columns.read(head.path, apart.schema, n=apart.n, size=size, reading=reading)
+        return chosen.table(apart.batches(chosen.names))
 
 
 def _write(table: EmbeddingTable, path: Path) -> None:
