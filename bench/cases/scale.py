@@ -9,6 +9,7 @@ Reads what `run.py engines` measured, fits CPU seconds of a job to what it does,
 from __future__ import annotations
 
 import argparse
+import functools
 import heapq
 import json
 import math
@@ -21,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from tokenspace.measures import norms
 from tokenspace.search import Exact
 from tokenspace.search.spread import Asked, Parts
 
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> None:
     parts = {
         "fit": fit_table(model, seen, [run for run in runs if shards_of(run) == HELD_OUT], others),
         "ray": ray_table(large),
-        "lost": lost_table([run for path in sorted((ROOT / "bench/results").glob("engines-killed-*.json")) for run in ray_runs(path)]),
+        "lost": lost_table([run for run in others if run.get("killed")]),
         "carried-on": carried_on(model, merging),
         "plans": plans(scanning),
         "simulation": simulation_table(simulated),
@@ -150,18 +150,15 @@ def scan_cost() -> dict[str, float]:
     """Return how many GB of rows one query goes through in a second of one CPU, by each plan."""
     rows = np.random.default_rng(0).standard_normal((1_000_000, D), dtype=np.float32)
     found = {}
-    for path in ("every", "bytes"):
-        search = Exact(rows, "euclidean", threads=1, path=path)
-        search.search(rows[0], K)
+    ways = {path: Exact(rows, "euclidean", threads=1, path=path) for path in ("every", "bytes")}
+    calls = {path: functools.partial(search.search, k=K) for path, search in ways.items()} | {"read": lambda _: rows.max()}
+    for path, call in calls.items():
         times = []
-        for query in rows[1:6]:
+        for query in rows[:6]:
             began = time.process_time()
-            search.search(query, K)
+            call(query)
             times.append(time.process_time() - began)
         found[path] = rows.nbytes / min(times) / 1e9
-    began = time.process_time()
-    norms(rows)
-    found["read"] = rows.nbytes / (time.process_time() - began) / 1e9
     return found
 
 
