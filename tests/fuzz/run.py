@@ -126,12 +126,12 @@ def _listen(child: subprocess.Popen[str], said: TextIO) -> tuple[list[str], str,
 
 
 def _worked(child: subprocess.Popen[str]) -> float:
-    """Return the CPU seconds that a process has taken, its threads' among them; its last words are still to be read if it has ended."""
+    """Return the CPU seconds that a process has taken, those of its threads and its ended children among them; its last words are still to be read if it has ended."""
     try:
         fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def keep(files: Path | None, out: Path, said: str) -> None:
@@ -199,20 +199,20 @@ def work(parser: Any, options: argparse.Namespace) -> None:
         with open("/proc/self/statm") as statm:  # noqa: PTH123
             room = int(statm.read().split()[0]) * resource.getpagesize() + ROOM
         resource.setrlimit(resource.RLIMIT_AS, (room, room))
-    begin = said = time.process_time()
+    begin = said = worked()
     outcomes: collections.Counter[str] = collections.Counter()
     findings, kinds, trials = 0, set(), 0
 
     def say() -> None:
         nonlocal findings, said
-        seconds, said = time.process_time() - said, time.process_time()
+        seconds, said = worked() - said, worked()
         print(json.dumps({"outcomes": outcomes, "findings": findings, "kinds": sorted(kinds), "seconds": seconds}), flush=True)
         print(place, flush=True)
         outcomes.clear()
         kinds.clear()
         findings = 0
 
-    while time.process_time() - begin < options.minutes * 60:
+    while worked() - begin < options.minutes * 60:
         files = mutated(seeds, chosen, parser.words)
         trials += 1
         try:
@@ -230,10 +230,15 @@ def work(parser: Any, options: argparse.Namespace) -> None:
                 keep(place, options.out / f"{parser.name}-{options.seed}-{trials}", said_)
                 if findings >= MOST:
                     break
-        if time.process_time() - said > 1:
+        if worked() - said > 1:
             say()
     say()
     shutil.rmtree(home, ignore_errors=True)
+
+
+def worked() -> float:
+    """Return the CPU seconds taken here and in processes that were started and have ended."""
+    return sum(os.times()[:4])
 
 
 def atheris_work(parser: Any, options: argparse.Namespace) -> None:
