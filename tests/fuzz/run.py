@@ -126,7 +126,7 @@ def _listen(child: subprocess.Popen[str], said: TextIO) -> tuple[list[str], str,
 
 
 def _worked(child: subprocess.Popen[str]) -> float:
-    """Return the CPU seconds that a process has taken, those of its threads and its ended children among them; its last words are still to be read if it has ended."""
+    """Return the CPU seconds that a process has taken, its ended children's too; its last words are still to be read if it has ended."""
     try:
         fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
