@@ -64,8 +64,13 @@ def main() -> None:
         for threads in options.threads:
             for job in jobs:
                 runs.append({**dict(zip(("task", "size", "method"), job, strict=True)), "threads": threads, "repeat": repeat})
+                begun = time.perf_counter()
                 runs[-1] |= started(options.case, job, threads)
-                print(f"repeat {repeat}, {threads} thread(s), {' '.join(job)}: {brief(runs[-1])}", file=sys.stderr)
+                runs[-1]["seconds"] = round(time.perf_counter() - begun, 1)
+                print(
+                    f"repeat {repeat}, {threads} thread(s), {' '.join(job)}: {brief(runs[-1])}, {runs[-1]['seconds']} s in all",
+                    file=sys.stderr,
+                )
         out.write_text(json.dumps(document, indent=1) + "\n")  # after each repeat, so that a run that is cut keeps what it has
     print(out)
 

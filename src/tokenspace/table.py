@@ -8,13 +8,12 @@ import numpy as np
 
 from tokenspace import extension, onehot
 from tokenspace.display import Displayed
-from tokenspace.errors import ArgumentError, ShapeError, ZeroVectorError
+from tokenspace.errors import ArgumentError, ShapeError
 from tokenspace.expressions import longest_pieces, split
 from tokenspace.immutable import Immutable
 from tokenspace.measures import norms
-from tokenspace.neighbours import Neighbours
-from tokenspace.rows import as_float_array, as_matrix, check_finite, checked_rows, unshared, wide_type
-from tokenspace.search import neighbour_graph
+from tokenspace.neighbours import Answering
+from tokenspace.rows import as_matrix, check_finite, checked_rows, unshared, wide_type
 from tokenspace.search.kept import Kept
 from tokenspace.vocabulary import Vocabulary
 
@@ -24,11 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from tokenspace.extension import Donor, Proof
-    from tokenspace.measures import Measure
-    from tokenspace.search import Found
 
 
-class EmbeddingTable(Displayed, Immutable):
+class EmbeddingTable(Answering, Displayed, Immutable):
     """A vocabulary of n tokens and a matrix of n rows: the embedding i -> w_i of Definition 4.1; immutable.
 
     Parameters
@@ -294,94 +291,6 @@ class EmbeddingTable(Displayed, Immutable):
         """
         tokens, signs = split(expression, self.vocabulary)
         return self.vocabulary.ids(tokens), np.array(signs)
-
-    def nearest(
-        self,
-        query: Any,
-        k: int = 10,
-        measure: Measure = "cosine",
-        *,
-        include_query: bool = False,
-        threads: int | None = None,
-    ) -> Neighbours:
-        """Return the k nearest rows of a query, exactly: the ids of a float64 exhaustive search, ties to the lower id.
-
-        Parameters
-        ----------
-        query : str, int, array of shape (d,), or a batch: sequence of str and int, integer array (q,), array (q, d)
-            A token, an expression as `vector` takes, a row id, or a vector.
-        k : int, default 10
-            At least 1; where it is larger than the table, all rows come back.
-        measure : "euclidean", "inner_product" or "cosine", default "cosine"
-        include_query : bool, default False
-            Whether the query's own words may be among the answers.
-        threads : int, optional
-            Default: as many as CPUs this process may use. The answer is the same for any number.
-
-        Returns
-        -------
-        Neighbours
-            Iterates as (token, score); a batch gives ids of shape (q, k) and a list of lists of tokens.
-
-        Raises
-        ------
-        UnknownTokenError, RowIdError
-            If the query is not in the table.
-        ZeroVectorError
-            If one query's vector is zero and the measure is the cosine. In a batch its scores are NaN.
-        ShapeError, NotFiniteError, ArgumentError
-            As `tokenspace.search.Exact.search`.
-
-        Notes
-        -----
-        O(n·d) a query. The first call for a measure reads the whole table. What is learnt stays with the table: where calls are many
-        enough to pay for it, d + 2 bytes a row for all measures, and up to 20 for each.
-
-        Examples
-        --------
-        >>> table = EmbeddingTable(["man", "woman", "king", "queen"], [[1, 0], [1, 2], [3, 0], [3, 2]])
-        >>> [token for token, score in table.nearest("king - man + woman", k=1)]
-        ['queen']
-        """
-        vectors, own, single = self._queries(query)
-        if single and measure == "cosine" and not np.any(vectors):
-            message = f"the query {query!r:.80} is the zero vector, for which the cosine is not defined (Definition 5.3)"
-            raise ZeroVectorError(message, hint="use measure='euclidean'")
-        found = self._kept.search(measure, threads).search(vectors, k, exclude=None if include_query or own is None else own)
-        tokens = [self.vocabulary.tokens_of(ids[ids >= 0]) for ids in found.ids]
-        if single:
-            return Neighbours(found.ids[0], tokens[0], found.scores[0], measure)
-        return Neighbours(found.ids, tokens, found.scores, measure)
-
-    def neighbour_graph(self, k: int = 10, measure: Measure = "cosine", **how: Any) -> Found:
-        """Return the k nearest other rows of every row; ``out``, ``engine`` and more as `tokenspace.search.neighbour_graph` takes.
-
-        Returns
-        -------
-        Found
-            `ids` and `scores` of shape (n, min(k, n - 1)).
-        """
-        return neighbour_graph(self.matrix, k, measure, **how)
-
-    def _queries(self, query: Any) -> tuple[NDArray[Any], list[NDArray[np.int64]] | None, bool]:
-        """Return vectors (q, d), the row ids each query is made of (None for plain vectors), and whether it was one query."""
-        if isinstance(query, str):
-            return self.vector(query)[None, :], [self.terms(query)[0]], True
-        if isinstance(query, (list, tuple)) and any(isinstance(item, str) for item in query):
-            rows = [self.terms(item)[0] if isinstance(item, str) else np.array([self.rows(item)]) for item in query]
-            each = [self.vector(item) if isinstance(item, str) else self.matrix[self.rows(item)] for item in query]
-            return np.stack(each), rows, False
-        array = np.asarray(query)
-        if array.dtype.kind in "US":
-            return self._queries(array.tolist())
-        if array.dtype.kind in "iu" and array.ndim <= 1:
-            ids = np.atleast_1d(checked_rows(array, self.n))
-            return self.matrix[ids], [ids[i : i + 1] for i in range(len(ids))], array.ndim == 0
-        vectors = as_float_array(array, "query")
-        if vectors.ndim not in {1, 2} or vectors.shape[-1] != self.d:
-            message = f"a query vector must be of shape ({self.d},) or (q, {self.d}); seen {vectors.shape}"
-            raise ShapeError(message)
-        return vectors.reshape(-1, self.d), None, vectors.ndim == 1
 
     def norms(self) -> NDArray[np.float64]:
         """Return the rows' Euclidean lengths, of shape (n,), float64."""

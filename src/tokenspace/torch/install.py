@@ -18,7 +18,6 @@ from tokenspace.extension import HEAD
 from tokenspace.torch.head import Head, TiedHead
 from tokenspace.torch.joining import checked_tokens, grown_to, initial_rows
 from tokenspace.torch.layer import EmbeddingLayer
-from tokenspace.torch.partial import Partial
 from tokenspace.torch.selection import Selection
 
 if TYPE_CHECKING:
@@ -275,8 +274,8 @@ def _layer_for(module: torch.nn.Embedding) -> EmbeddingLayer:
 def _unlayered(layer: EmbeddingLayer) -> torch.nn.Module:
     """Return what `_layer_for` took the place of, with the rows as they are now."""
     plain: Any = layer.merge()
-    kind: Any = type(layer).__mro__[1]
-    if kind is Partial:
+    kind: Any = type(layer)._stands_for
+    if kind is None:
         return plain
     module = kind.__new__(kind)
     ours = {*vars(EmbeddingLayer(1, 1)), "weight"}
@@ -290,7 +289,7 @@ def _unlayered(layer: EmbeddingLayer) -> torch.nn.Module:
 
 def _blank(kind: Any) -> Any:
     """Return an object, still without attributes, that is a layer and does with its rows what `kind` does."""
-    names = {"__module__": kind.__module__, "__reduce_ex__": _reduced}
+    names = {"__module__": kind.__module__, "__reduce_ex__": _reduced, "_stands_for": kind}
     joined: Any = type(f"Extended{kind.__name__}", (kind, EmbeddingLayer), names)
     return joined.__new__(joined)
 
@@ -298,7 +297,7 @@ def _blank(kind: Any) -> Any:
 def _reduced(layer: EmbeddingLayer, protocol: Any) -> Any:
     """Pickle a layer of a class made at run time, by the class it was made from."""
     del protocol
-    return _blank, (type(layer).__mro__[1],), layer.__getstate__()
+    return _blank, (type(layer)._stands_for,), layer.__getstate__()
 
 
 def _pieces(tokenizer: Any, tokens: Any, n: int) -> list[list[int]]:
