@@ -62,7 +62,7 @@ docs: $(VENV)/docs.stamp        ## the documentation's site, in site/, its links
 wheels: $(VENV)/release.stamp    ## a release in dist/: sdist, five wheels looked into, bill of materials; ARGS=--twice compares two builds
 	$(BIN)/python release/build.py $(ARGS)
 
-bench: $(VENV)/bench.stamp       ## `make bench CASE=extension` against its rivals; ARGS='--size 30522x384' for less
+bench: $(VENV)/bench.stamp       ## `make bench CASE=extension` against its rivals (12 minutes); ARGS='--size 30522x384' for less, '--full' for more
 	$(BIN)/python bench/run.py $(CASE) $(ARGS)
 
 clean:

@@ -54,15 +54,20 @@ def most_allocated(work: Callable[[], Any]) -> int:
     return most
 
 
-def timed(work: Callable[[], Any], times: int, *, warm: int = 0) -> tuple[list[float], list[float], list[Any]]:
-    """Call `work` some times; return CPU and wall milliseconds of each call after the first `warm`, and all results."""
+def timed(work: Callable[[], Any], times: int, *, warm: int = 0, seconds: float = 0.0) -> tuple[list[float], list[float], list[Any]]:
+    """Call `work` some times; return CPU and wall milliseconds of each call after the first `warm`, and all results.
+
+    With `seconds` it is called until so much CPU time has gone by, but at least twice after the warm ones where `times` lets it.
+    """
     cpu, wall, results = [], [], []
     for at in range(warm + times):
         c, w = time.process_time(), time.perf_counter()
         results.append(work())
         if at >= warm:
-            cpu.append((time.process_time() - c) * 1e3)
-            wall.append((time.perf_counter() - w) * 1e3)
+            cpu.append(round((time.process_time() - c) * 1e3, 4))
+            wall.append(round((time.perf_counter() - w) * 1e3, 4))
+        if seconds and len(cpu) > 1 and sum(cpu) > seconds * 1e3:
+            break
     return cpu, wall, results
 
 

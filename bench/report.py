@@ -1,5 +1,7 @@
 """Print a result of run.py: medians with their spread, the ratio to the named peer in the same run, and the error beside the speed.
 
+The spread is that of the repeats or, where there is one, of its calls.
+
 python bench/report.py bench/results/extension-….json
 """
 
@@ -16,13 +18,17 @@ COLUMNS = ("method", "CPU ms [spread]", "wall ms", "peer's / its", "peak extra M
 
 
 def main() -> None:
+    """Print the tables of a result that was kept."""
+    show(json.loads(Path(sys.argv[1]).read_text()))
+
+
+def show(document: dict[str, Any]) -> None:
     """Print the tables of a result."""
-    document = json.loads(Path(sys.argv[1]).read_text())
     machine = document["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
     loads = [run["load"] for run in document["runs"]]
     print(f"{document['case']}, {machine['began']}: {machine['processor']}, {machine['cpus']} CPUs, Python {machine['python']}; {versions}")
-    print(f"load {min(loads):.1f} to {max(loads):.1f}; {1 + max(run['repeat'] for run in document['runs'])} repeats")
+    print(f"load {min(loads):.1f} to {max(loads):.1f}; repeats: {1 + max(run['repeat'] for run in document['runs'])}")
     groups: dict[tuple[Any, ...], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for run in document["runs"]:
         groups[run["task"], run["size"], run["threads"]][run["method"]].append(run)
@@ -41,7 +47,7 @@ def row(method: str, runs: list[dict[str, Any]], base: float | None) -> list[str
     if not good:
         return [method, "failed", *[""] * (len(COLUMNS) - 3), runs[0]["failed"]]
     cpu = median(good, "cpu_ms")
-    each = [statistics.median(run["cpu_ms"]) for run in good]
+    each = [statistics.median(run["cpu_ms"]) for run in good] if len(good) > 1 else good[0]["cpu_ms"]
     ratio = f"{base / cpu:.3g} x" if base and cpu else ""
     errors = sorted({str(run["error"]) for run in good})
     return [

@@ -1,9 +1,11 @@
 """Run a case: each method in a process of its own, one thread and two, interleaved, so that a busy minute slows all alike.
 
-python bench/run.py extension [--task step] [--size minilm] [--method peft] [--repeats 3] [--threads 1 2]
+python bench/run.py extension [--task step] [--size 30522x384] [--method peft] [--repeats 3] [--threads 1 2] [--full]
 
 A case is a module in cases/ with `TASKS`; a method is a function in peers/ that gets the case's input and returns what is measured
-there. The result, a JSON file in results/, has every repeat; report.py prints it. A case with a `main` runs and reports by itself.
+there. `DEFAULTS` of a case says how many repeats and which threads are meant where the options do not, and a task's `slow` what only
+--full (or a --method that names it) measures. The result, a JSON file in results/, has every repeat; report.py prints it. A case with
+a `main` runs and reports by itself.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from report import show
 
 HERE = Path(__file__).parent
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS")
@@ -37,7 +41,7 @@ def main() -> None:
     if hasattr(case, "main"):
         case.main(sys.argv[2:])
         return
-    options, tasks = parsed(), case.TASKS
+    options, tasks = parsed(**getattr(case, "DEFAULTS", {})), case.TASKS
     if options.one:
         print(json.dumps(tasks[options.one[0]].measure(*options.one[1:])))
         return
@@ -47,6 +51,7 @@ def main() -> None:
         for size in task.sizes
         for method in task.methods
         if name in (options.task or tasks) and size in (options.size or task.sizes) and method in (options.method or task.methods)
+        if options.full or options.method or (size, method) not in getattr(task, "slow", ())
     ]
     offered = {
         "task": set(tasks),
@@ -72,17 +77,19 @@ def main() -> None:
                     file=sys.stderr,
                 )
         out.write_text(json.dumps(document, indent=1) + "\n")  # after each repeat, so that a run that is cut keeps what it has
+    show(document)
     print(out)
 
 
-def parsed() -> argparse.Namespace:
-    """Read the command line."""
+def parsed(repeats: int = 3, threads: tuple[int, ...] = (1, 2)) -> argparse.Namespace:
+    """Read the command line; a case has its own defaults."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("case")
     for name in ("task", "size", "method"):
         parser.add_argument(f"--{name}", nargs="*", help=f"only these {name}s")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--repeats", type=int, default=repeats)
+    parser.add_argument("--threads", type=int, nargs="*", default=threads)
+    parser.add_argument("--full", action="store_true", help="also what takes long")
     parser.add_argument("--out")
     parser.add_argument("--one", nargs=3, metavar=("TASK", "SIZE", "METHOD"), help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -1,6 +1,8 @@
 """Vocabulary extension: a step on the new rows, on a tied head; resizing in memory; extending a file.
 
 Batch 8 x 128, a tenth of the ids new, 100 new rows; AdamW, learning rate 1e-3, weight decay 0.01, unless a method's name says otherwise.
+On one thread and once it takes some twelve minutes, most of them spent on the peers; `--full` adds full training of the large tables and
+its masks, `--repeats 3 --threads 1 2` the spread over processes.
 """
 
 from __future__ import annotations
@@ -20,22 +22,28 @@ if TYPE_CHECKING:
 
 NEW, BATCH, LENGTH, SHARE = 100, 8, 128, 0.1
 SIZES = {
-    "30522x384": (30_522, 384, torch.float32, 20),
-    "50257x768": (50_257, 768, torch.float32, 10),
-    "256000x2048-bf16": (256_000, 2048, torch.bfloat16, 5),
-    "1000000x384": (1_000_000, 384, torch.float32, 5),
+    "30522x384": (30_522, 384, torch.float32),
+    "50257x768": (50_257, 768, torch.float32),
+    "256000x2048-bf16": (256_000, 2048, torch.bfloat16),
+    "1000000x384": (1_000_000, 384, torch.float32),
 }
-"""Rows, numbers a row, type, and steps measured: MiniLM, GPT-2, Gemma; and a million rows, to see whether a cost grows with them."""
+"""Rows, numbers a row, type: MiniLM, GPT-2, Gemma; and a million rows, to see whether a cost grows with them."""
+
+STEPS, SECONDS = 40, 4.0
+"""A method takes this many steps, or for so long; two at the least, after the warm one or two."""
+
+DEFAULTS = {"repeats": 1, "threads": (1,)}
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something to do, and who does it; `peer` is whom the ratio is taken to."""
+    """Something to do, and who does it; `peer` is whom the ratio is taken to, `slow` the sizes and methods that only --full measures."""
 
     peer: str
     sizes: tuple[str, ...]
     methods: dict[str, Callable[..., Any]]
     run: Callable[[Callable[..., Any], str], dict[str, Any]]
+    slow: frozenset[tuple[str, str]] = frozenset()
 
     def measure(self, size: str, method: str) -> dict[str, Any]:
         """Measure one method."""
@@ -51,7 +59,7 @@ def step(make: Callable[..., Any], size: str, *, own: bool = False, warmed: bool
     once a process (threads of autograd, the optimiser's modules, room of the allocator) is no part of it then. `torch_mb` is the
     most that PyTorch's own blocks came to within one step, which does not depend on that.
     """
-    n, d, dtype, steps = SIZES[size]
+    n, d, dtype = SIZES[size]
     random = torch.Generator().manual_seed(1)
     ids = torch.randint(0, n, (BATCH, LENGTH), generator=random)
     new = torch.rand(BATCH, LENGTH, generator=random) < SHARE
@@ -77,9 +85,9 @@ def step(make: Callable[..., Any], size: str, *, own: bool = False, warmed: bool
             trained.optimiser.zero_grad(set_to_none=True)
             return float(loss.detach())
 
-        cpu, wall, losses = timed(once, steps, warm=2)
-    identical = before == sha256(trained.old_rows())
-    error = f"old rows {'identical' if identical else 'CHANGED'}"
+        cpu, wall, losses = timed(once, STEPS, warm=2, seconds=SECONDS)
+    after = sha256(trained.old_rows())
+    error = f"old rows {'identical' if before == after else 'CHANGED'}"
     return {
         "cpu_ms": cpu,
         "wall_ms": wall,
@@ -87,8 +95,8 @@ def step(make: Callable[..., Any], size: str, *, own: bool = False, warmed: bool
         "torch_mb": most_allocated(once) / 1e6,
         "state_mb": state_bytes(trained.optimiser) / 1e6,
         "sha256_before": before,
-        "sha256_after": sha256(trained.old_rows()),
-        "losses": losses,
+        "sha256_after": after,
+        "losses": losses[:4],
         "error": error if own else f"{error}, loss {losses[3]:.5f} at step 4",
     }
 
@@ -104,7 +112,7 @@ def warm(wanted: torch.Tensor) -> None:
 
 def head(make: Callable[..., Any], size: str) -> dict[str, Any]:
     """Do the same with a tied output head: cross-entropy over all tokens at 1,024 places, no layer between."""
-    n, d, dtype, _ = SIZES[size]
+    n, d, dtype = SIZES[size]
     random = torch.Generator().manual_seed(1)
     ids = torch.randint(0, n + NEW, (BATCH, LENGTH), generator=random)
     wanted = torch.randint(0, n + NEW, (BATCH, LENGTH), generator=random)
@@ -120,20 +128,23 @@ def head(make: Callable[..., Any], size: str) -> dict[str, Any]:
             return float(loss.detach())
 
         cpu, wall, losses = timed(once, 3, warm=1)
-    identical = "identical" if before == sha256(trained.old_rows()) else "CHANGED"
+    after = sha256(trained.old_rows())
     shown = " ".join(f"{loss:.5f}" for loss in losses)
     return {
         "cpu_ms": cpu,
         "wall_ms": wall,
         "peak_mb": peak.megabytes,
+        "torch_mb": most_allocated(once) / 1e6,
         "state_mb": state_bytes(trained.optimiser) / 1e6,
-        "error": f"old rows {identical}, losses {shown}",
+        "sha256_before": before,
+        "sha256_after": after,
+        "error": f"old rows {'identical' if before == after else 'CHANGED'}, losses {shown}",
     }
 
 
 def resize(make: Callable[..., Any], size: str) -> dict[str, Any]:
     """100 rows more."""
-    n, d, dtype, _ = SIZES[size]
+    n, d, dtype = SIZES[size]
     old = random_rows(n, d, dtype)
     work = make(old)
     with Peak() as peak:
@@ -144,15 +155,22 @@ def resize(make: Callable[..., Any], size: str) -> dict[str, Any]:
 
 def write(make: Callable[..., Any], size: str) -> dict[str, Any]:
     """100 rows more in a model folder on disk."""
-    n, d, dtype, _ = SIZES[size]
+    n, d, dtype = SIZES[size]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "model")
         transformers_resize.save_model(folder, random_rows(n, d, dtype))
         work = make(folder, Path(scratch, "bigger"), NEW)
         with Peak() as peak:
             cpu, wall, _ = timed(work, 1)
-        same = transformers_resize.same_rows(folder, Path(scratch, "bigger"), n)
-    return {"cpu_ms": cpu, "wall_ms": wall, "peak_mb": peak.megabytes, "error": f"old rows {'identical' if same else 'CHANGED'}"}
+        before, after = (sha256(transformers_resize.rows_of(here)[:n]) for here in (folder, Path(scratch, "bigger")))
+    return {
+        "cpu_ms": cpu,
+        "wall_ms": wall,
+        "peak_mb": peak.megabytes,
+        "sha256_before": before,
+        "sha256_after": after,
+        "error": f"old rows {'identical' if before == after else 'CHANGED'}",
+    }
 
 
 TASKS = {
@@ -169,12 +187,17 @@ TASKS = {
             "floor": plain_torch.floor,
         },
         step,
+        slow=frozenset(
+            {("1000000x384", method) for method in ("full", "hook-mask", "hook-mask-no-decay", "sparse-filter")}
+            | {("256000x2048-bf16", "hook-mask-no-decay")}
+        ),
     ),
     "step-own-part": Task(
         "peft",
         tuple(SIZES),
         {"peft": peft_tokens.layer, "tokenspace": ours.layer, "sparse-filter": plain_torch.sparse_filter, "floor": plain_torch.floor},
         partial(step, own=True),
+        slow=frozenset((size, method) for size in SIZES for method in ("sparse-filter", "floor")),
     ),
     "step-warmed": Task(
         "peft",
