@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -285,6 +288,10 @@ def weights(**tensors: tuple[int, ...]) -> Callable[[Path], None]:
     return write
 
 
+def size_of(value: object) -> Callable[[Path], object]:
+    return lambda old: write_json(old / "config.json", {"vocab_size": value})
+
+
 ARCHITECTURES: list[tuple[str, Callable[[Path], object], type[Exception], str]] = [
     ("unknown names", weights(tokens__matrix=(N, D)), errors.UnknownArchitectureError, r"tokens.matrix F32 \[12, 4\]"),
     (
@@ -295,6 +302,10 @@ ARCHITECTURES: list[tuple[str, Callable[[Path], object], type[Exception], str]] 
     ),
     ("unknown head", weights(embed_tokens__weight=(N, D), classes__weight=(N, D)), errors.UnknownArchitectureError, "no known role"),
     ("other size", text("config.json", '{"vocab_size": 13}'), errors.UnknownArchitectureError, "vocab_size is 13, but .* has 12 rows"),
+    *(
+        (f"vocab_size {size!r}", size_of(size), errors.UnknownArchitectureError, "expected a whole number as vocab_size")
+        for size in ("12", 12.5, [12], True, math.inf)
+    ),
     ("no config", lambda old: (old / "config.json").unlink(), errors.ModelFolderError, "config.json"),
     ("pad id", text("config.json", '{"vocab_size": 12, "pad_token_id": 12}'), errors.TokenizerMismatchError, "pad_token_id is 12"),
     ("eos ids", text("generation_config.json", '{"eos_token_id": [2, 12]}'), errors.TokenizerMismatchError, "eos_token_id is 12"),
@@ -400,6 +411,25 @@ def test_a_multiple_must_be_one(old: Path, pad: Any) -> None:
     refused(old, errors.ArgumentError, "pad_to must be", pad_to=pad)
 
 
+@pytest.mark.parametrize("pad", [10**12, 2**62, 10**20])
+def test_padding_that_no_disk_holds_is_refused_before_it_is_made(old: Path, pad: int) -> None:
+    refused(old, errors.OutputError, "cannot write .* MB to .*: the disk has", pad_to=pad)
+
+
+def test_a_table_is_not_padded(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("a 1 2\nb 3 4\n")
+    with pytest.raises(errors.ArgumentError, match="no others; seen pad_to 8"):
+        checkpoint.extend(tmp_path / "t.txt", ["x"], out=tmp_path / "new.txt", init="mean", pad_to=8)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_mean_of_what_is_no_number_is_named(old: Path, value: float) -> None:
+    matrix = np.array(load_file(old / FIRST)[TABLE])
+    matrix[3, 1] = value
+    save_file({TABLE: matrix}, old / FIRST)
+    refused(old, errors.NotFiniteError, f"{FIRST}: '{TABLE}' holds NaN or infinity")
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [
@@ -482,6 +512,68 @@ def test_adapters_that_do_not_fit(old: Path, rows: Path) -> None:
     with pytest.raises(errors.ModelFolderError, match="seen an adapter"):
         checkpoint.open(adapter)
     assert not (old.parent / "more").exists()
+
+
+def test_rows_that_are_no_numbers(old: Path, rows: Path) -> None:
+    from safetensors import safe_open
+
+    with safe_open(rows, "numpy") as file:
+        metadata = file.metadata()
+    sound = load_file(rows)
+    save_file({name: np.full_like(values, math.nan) for name, values in sound.items()}, rows, metadata=metadata)
+    with pytest.raises(errors.NotFiniteError, match="rows.safetensors: model.embed_tokens.weight holds nan"):
+        checkpoint.apply(old, rows, out=old.parent / "again")
+    save_file({name: values[:, ::2].astype(np.float64) for name, values in sound.items()}, rows, metadata=metadata)
+    with pytest.raises(errors.BaseMismatchError, match="16 bytes, F64; seen 12 rows of 16 bytes, F32"):
+        checkpoint.apply(old, rows, out=old.parent / "again", any_base=True)
+    assert not (old.parent / "again").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "match"),
+    [
+        (np.zeros((2, D), dtype=np.int32), errors.BaseMismatchError, "stored as I32; expected F32"),
+        (np.full((2, D), math.nan, dtype=np.float32), errors.NotFiniteError, "adapter_model.safetensors: .* holds nan"),
+    ],
+    ids=["integers", "nan"],
+)
+def test_adapters_of_other_numbers(old: Path, rows: Path, values: Any, error: type[Exception], match: str) -> None:
+    weights = rows.parent / "adapter/adapter_model.safetensors"
+    save_file(dict.fromkeys(load_file(weights), values), weights)
+    with pytest.raises(error, match=match):
+        checkpoint.apply(old, rows.parent / "adapter", out=old.parent / "again")
+
+
+@pytest.mark.parametrize("place", ["old", "new", "old/adapter", "."])
+def test_an_adapter_takes_no_models_place(old: Path, rows: Path, place: str) -> None:
+    """``--adapter OLD --force`` is a slip that cost the model."""
+    before = snapshot(rows.parent)
+    with pytest.raises(errors.ArgumentError, match="must not lie in one another"):
+        checkpoint.diff(old, old.parent / "new", adapter=old.parent / place, force=True)
+    assert snapshot(rows.parent) == before
+
+
+@pytest.mark.parametrize("place", ["t.txt", "rows.safetensors"])
+def test_rows_joined_to_a_table_replace_neither_of_the_two(tmp_path: Path, place: str) -> None:
+    (tmp_path / "t.txt").write_text("a 1 2\nb 3 4\n")
+    checkpoint.extend(tmp_path / "t.txt", ["x"], out=tmp_path / "new.txt", init="mean")
+    checkpoint.diff(tmp_path / "t.txt", tmp_path / "new.txt", rows=tmp_path / "rows.safetensors")
+    before = snapshot(tmp_path)
+    with pytest.raises(errors.ArgumentError, match="is the source"):
+        checkpoint.apply(tmp_path / "t.txt", tmp_path / "rows.safetensors", out=tmp_path / place, force=True)
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+def test_a_table_on_a_full_disk_is_named(tmp_path: Path) -> None:
+    import resource
+
+    (tmp_path / "t.txt").write_text("a 1 2\nb 3 4\n")
+    call = [sys.executable, "-m", "tokenspace", "extend", "t.txt", "--token", "x", "--init", "mean", "--out", "new.txt"]
+    limited = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4, 4))  # noqa: E731
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limited, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: new.txt: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
 
 
 def test_no_such_folder(tmp_path: Path) -> None:

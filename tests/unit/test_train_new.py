@@ -28,7 +28,7 @@ from transformers import (  # noqa: E402
 
 from tokenspace import checkpoint  # noqa: E402
 from tokenspace.cli import main  # noqa: E402
-from tokenspace.errors import ArgumentError, ModelFolderError, OutputError  # noqa: E402
+from tokenspace.errors import ArgumentError, ModelFolderError, NotFiniteError, OutputError  # noqa: E402
 from tokenspace.torch import loss as loss_module  # noqa: E402
 from tokenspace.train.new_rows import reading, train_new_rows  # noqa: E402
 from tokenspace.train.new_rows.network import loaded, partial  # noqa: E402
@@ -279,6 +279,20 @@ def test_bad_use_says_what_is_wrong(folder_of, tmp_path):
     with pytest.raises(ModelFolderError):
         train_new_rows(folder, texts(), **good)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_training_that_runs_away_writes_nothing(folder_of, tmp_path):
+    with pytest.raises(NotFiniteError, match="run away"):
+        train_new_rows(folder_of("bert"), texts(), out=tmp_path / "out", steps=20, batch=4, lr=1e6)
+    with pytest.raises(ArgumentError, match="finite"):
+        train_new_rows(folder_of("gpt2"), texts(), out=tmp_path / "out", lr=float("inf"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_is_taken_is_seen_before_the_training(folder_of, tmp_path):
+    folder = folder_of("bert")
+    with pytest.raises(ArgumentError, match="must not lie in one another"):
+        train_new_rows(folder, texts(), out=folder, steps=2, force=True, watch=lambda *_: pytest.fail("a step was taken"))
 
 
 def test_the_command_trains_and_says_so(folder_of, tmp_path):

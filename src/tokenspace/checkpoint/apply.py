@@ -9,14 +9,15 @@ import numpy as np
 
 from tokenspace import extension, formats
 from tokenspace.checkpoint import starting
-from tokenspace.checkpoint.extend import Extended, as_extended, save_alike
+from tokenspace.checkpoint.extend import Extended, as_extended, check_file, save_alike
 from tokenspace.checkpoint.folders.contents import is_model_folder
 from tokenspace.checkpoint.model import Model, open_model
 from tokenspace.checkpoint.shipping import adapter
 from tokenspace.checkpoint.shipping.rows_file import TABLE, NewRows, check_base, open_rows
 from tokenspace.checkpoint.streams.comparing import sha256
+from tokenspace.checkpoint.tensors.safetensors_file import CODES
 from tokenspace.checkpoint.writing import Change, write
-from tokenspace.errors import BaseMismatchError, OutputError
+from tokenspace.errors import BaseMismatchError
 
 if TYPE_CHECKING:
     import os
@@ -89,7 +90,7 @@ def apply(
     _check_kind(new, "model")
     opened.tokenizer.check_absent(new.tokens)
     tensors = opened.weights.tensors
-    sizes = {name: (tensors[name].rows, tensors[name].row_size) for name in opened.roles.names}
+    sizes = {name: (tensors[name].rows, tensors[name].row_size, tensors[name].dtype) for name in opened.roles.names}
     check_base(new, str(model), opened.taken, sizes, lambda name: sha256(tensors[name].whole()), strict=not any_base)
     runs = {name: [(new.first, new.rows(name))] for name in opened.roles.names}
     written = write(opened, Change(new.tokens, new.after, runs), out, untouched=untouched, force=force)
@@ -113,10 +114,8 @@ def _adapted(opened: Model, path: Path, out: Path, *, untouched: str, force: boo
 def _to_table(source: str | os.PathLike[str], new: NewRows, out: Path, *, any_base: bool, force: bool) -> Extended:
     _check_kind(new, "table")
     table = formats.open(source)
-    if out.exists() and not force:
-        message = f"{out} is there already"
-        raise OutputError(message, hint="name another file, or replace it with force=True (--force)")
-    sizes = {TABLE: (table.n, table.d * table.dtype.itemsize)}
+    check_file(out, (table.source, new.path), force=force)
+    sizes = {TABLE: (table.n, table.d * table.dtype.itemsize, CODES[table.dtype.name])}
     check_base(new, str(source), table.n, sizes, lambda _name: extension.digest(table.matrix), strict=not any_base)
     bigger = table.extend([token.content for token in new.tokens], init=np.asarray(new.rows(TABLE)))
     save_alike(bigger, source, out)

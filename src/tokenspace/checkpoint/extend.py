@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenspace import formats
 from tokenspace.checkpoint import starting
 from tokenspace.checkpoint.folders.contents import is_model_folder
-from tokenspace.checkpoint.folders.staging import check_place
+from tokenspace.checkpoint.folders.staging import check_place, check_room
 from tokenspace.checkpoint.model import open_model
 from tokenspace.checkpoint.tokenizers.new_token import NewToken, as_new_tokens
 from tokenspace.checkpoint.writing import Change, Written, write
@@ -165,6 +165,9 @@ def extend(
     added = as_new_tokens(tokens)
     names = [token.content for token in added]
     if not is_model_folder(model):
+        if pad_to > 1:
+            message = f"a table of vectors has a row for each token and no others; seen pad_to {pad_to}"
+            raise ArgumentError(message, hint="leave it out; it is for model folders")
         return _extended_table(model, names, out=Path(out), init=init, force=force, start=start)
     opened = open_model(model, embedding=embedding, wanted=names)
     check_place(Path(out), source=opened.folder.root, force=force)
@@ -172,6 +175,7 @@ def extend(
     rows = starting.start(opened, names, init, start)
     total = max(opened.rows, opened.taken + len(names))
     total += -total % pad_to
+    check_room(Path(out).absolute().parent, sum(opened.weights.tensors[name].row_size for name in rows) * (total - opened.rows))
     runs = {name: _runs(opened, name, new, total) for name, new in rows.items()}
     written = write(opened, Change(added, total, runs), Path(out), untouched=untouched, force=force)
     return as_extended(opened, added, total, written)
@@ -208,12 +212,7 @@ def _extended_table(
 ) -> Extended:
     """Extend a table of vectors."""
     table = formats.open(source)
-    if out.exists() and not force:
-        message = f"{out} is there already"
-        raise OutputError(message, hint="name another file, or replace it with force=True (--force)")
-    if out.exists() and table.source and out.samefile(table.source):
-        message = f"the output {out} is the source"
-        raise ArgumentError(message, hint="name a file of its own: the source stays as it is")
+    check_file(out, (table.source,), force=force)
     for place, row in enumerate(table.vocabulary.find(names).tolist()):
         if row >= 0:
             message = f"the token {names[place]!r:.60} is in the table already, in row {row:,}"
@@ -224,6 +223,22 @@ def _extended_table(
     bigger.proof(table).require()
     save_alike(bigger, source, out)
     return Extended(out, tuple(names), table.n, table.n, bigger.n, 0, "table", (out.name,), 1)
+
+
+def check_file(out: Path, sources: Iterable[str | os.PathLike[str]], *, force: bool) -> None:
+    """Raise where a table cannot be written: something is there and is not to be replaced, or it is what the table is made from.
+
+    Raises
+    ------
+    OutputError, ArgumentError
+        In this order.
+    """
+    if out.exists() and not force:
+        message = f"{out} is there already"
+        raise OutputError(message, hint="name another file, or replace it with force=True (--force)")
+    if out.exists() and any(source and out.samefile(source) for source in sources):
+        message = f"the output {out} is the source"
+        raise ArgumentError(message, hint="name a file of its own: the source stays as it is")
 
 
 def save_alike(table: EmbeddingTable, source: str | os.PathLike[str], out: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from tokenspace import extension, formats, native
 from tokenspace.checkpoint.folders.contents import is_model_folder
 from tokenspace.checkpoint.tokenizers import tokenizer_json
-from tokenspace.errors import ArgumentError
+from tokenspace.errors import ArgumentError, NotFiniteError
 from tokenspace.table import EmbeddingTable
 
 if TYPE_CHECKING:
@@ -69,10 +69,20 @@ def filling(model: Model, name: str, count: int) -> NDArray[Any]:
     """Return rows for ids that no token has, as padding to a multiple makes them: the mean of those that have one.
 
     The tensor is read once, and passes through 1 MB of memory.
+
+    Raises
+    ------
+    NotFiniteError
+        If one of its rows holds NaN or infinity.
     """
     tensor, total = model.weights.tensors[name], np.zeros(1)
     for block in tensor.row_blocks(model.taken):
         total = total + native.row_sums(block)
+    if not np.isfinite(total).all():
+        message = f"{tensor.path}: {name!r:.80} holds NaN or infinity, so its rows have no mean to start from"
+        raise NotFiniteError(
+            message, hint="give the rows yourself, or start them at zeros, or at tokens whose rows are sound (--init copy)"
+        )
     mean = np.tile(total / max(1, model.taken), (count, 1))
     return extension.new_rows(tensor.gather([]), count, init=mean.reshape(count, -1))
 

@@ -102,7 +102,7 @@ def write(model: Model, change: Change, out: Path, *, untouched: str = "copy", f
     kept |= {folder.within(name): file.path for name, file in weights.files.items() if name not in plans}
     with new_folder(out, source=folder.root, force=force) as beside:
         size = sum(tensor.size for plan in plans.values() for tensor in plan)
-        check_room(beside, size + (sum(path.stat().st_size for path in kept.values()) if untouched == "copy" else 0))
+        check_room(beside.parent, size + (sum(path.stat().st_size for path in kept.values()) if untouched == "copy" else 0))
         for name, plan in plans.items():
             file = weights.files[name]
             safetensors_file.write(_place(beside, folder.within(name)), plan, metadata=file.metadata, order=file.tensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -12,6 +13,9 @@ from tokenspace.errors import ArgumentError, TableNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Errors of a write that do not say of which file."""
 
 
 @contextlib.contextmanager
@@ -57,8 +61,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         if mode is not None:
             beside.chmod(mode)
         beside.replace(target)
-    except BaseException:
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+            error.filename = os.fspath(path)
         raise
     settle(target.parent)
 

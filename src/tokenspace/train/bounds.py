@@ -39,7 +39,7 @@ def check(settings: object, bounds: Mapping[str, tuple[float, float]], *, whole:
 
 
 def check_positive(settings: object, names: Collection[str]) -> None:
-    """Refuse a parameter that is not above 0.
+    """Refuse a parameter that is not above 0, or is no finite number.
 
     Parameters
     ----------
@@ -54,6 +54,6 @@ def check_positive(settings: object, names: Collection[str]) -> None:
     """
     for name in names:
         value = getattr(settings, name)
-        if not value > 0:
-            message = f"{name} must be above 0; seen {value!r}"
+        if not 0 < value < math.inf:
+            message = f"{name} must be above 0{' and finite' if value == math.inf else ''}; seen {value!r}"
             raise ArgumentError(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tokenspace.errors import TokenizerMismatchError
+from tokenspace.errors import TokenizerMismatchError, UnknownArchitectureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,19 @@ def vocabulary_sizes(settings: dict[str, Any]) -> tuple[int, ...]:
     """
     sizes = [part[SIZE] for part in _parts(settings) if isinstance(part.get(SIZE), int)]
     return tuple(dict.fromkeys(sizes))
+
+
+def check_size(path: Path, settings: dict[str, Any]) -> None:
+    """Raise where the outermost ``vocab_size`` is there and no whole number: nothing would bring it up to date.
+
+    Raises
+    ------
+    UnknownArchitectureError
+        With what it is.
+    """
+    size = settings.get(SIZE)
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+        raise UnknownArchitectureError(path, f"expected a whole number as {SIZE}, seen {size!r:.60}")
 
 
 def ties(settings: dict[str, Any]) -> bool | None:

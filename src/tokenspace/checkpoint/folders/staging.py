@@ -84,7 +84,7 @@ def check_room(folder: Path, size: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if free < size:
-        message = f"cannot write {size / 1e6:,.1f} MB to {folder.parent}: the disk has {free / 1e6:,.1f} MB free"
+        message = f"cannot write {size / 1e6:,.1f} MB to {folder}: the disk has {free / 1e6:,.1f} MB free"
         raise OutputError(message, hint="make room, or name another disk; untouched='link' shares the files that stay as they are")
 
 

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenspace.checkpoint.folders.contents import checked_path, read_json
-from tokenspace.checkpoint.folders.staging import new_folder
+from tokenspace.checkpoint.folders.staging import check_place, new_folder
 from tokenspace.checkpoint.streams import copying
 from tokenspace.checkpoint.streams.pieces import raw
 from tokenspace.checkpoint.tensors import safetensors_file
-from tokenspace.checkpoint.tensors.safetensors_file import Planned
+from tokenspace.checkpoint.tensors.safetensors_file import FLOATS, Planned
 from tokenspace.checkpoint.tokenizers.files import FAST, LEGACY, SETTINGS, SLOW
 from tokenspace.checkpoint.tokenizers.new_token import NewToken
 from tokenspace.checkpoint.tokenizers.tokenizer_json import read as read_tokenizer
 from tokenspace.errors import BaseMismatchError, HeaderError, MissingPartError, ModelFolderError
+from tokenspace.rows import check_finite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +61,8 @@ def save_adapter(old: Model, new: Model, out: Path, *, force: bool = False) -> t
     ------
     OutputError
         If `out` is there or cannot be written.
+    ArgumentError
+        If `out` and one of the two models lie in one another.
 
     Notes
     -----
@@ -80,6 +83,7 @@ def save_adapter(old: Model, new: Model, out: Path, *, force: bool = False) -> t
         "task_type": None,
         "token_indices": ids,
     }
+    check_place(out, source=old.folder.root, force=force)
     plans = []
     for name, module in zip(names, modules, strict=True):
         tensor = new.weights.tensors[name]
@@ -132,6 +136,8 @@ def open_adapter(path: Path, model: Model) -> Adapter:
         If it trains more than tokens, LoRA matrices for instance.
     BaseMismatchError
         If its rows do not fit the model's tensors, or its new ids do not follow those of the model.
+    NotFiniteError
+        If a row holds NaN or infinity.
     MissingPartError
         If it has new ids and no tokenizer that says which tokens they are.
     """
@@ -190,6 +196,9 @@ def _blocks(path: Path, table: Stored, rows: Stored, ids: list[int]) -> list[tup
     if len(rows.shape) != 2 or rows.shape[0] != len(ids) or rows.shape[1:] != table.shape[1:]:  # noqa: PLR2004 - a matrix
         problem = f"{rows.name!r:.80} has the shape {rows.shape}, expected {(len(ids), *table.shape[1:])} for {table.name!r:.80}"
         raise BaseMismatchError(path / WEIGHTS, problem, hint="another model")
+    if rows.dtype not in FLOATS:
+        raise BaseMismatchError(path / WEIGHTS, f"{rows.name!r:.80} is stored as {rows.dtype}; expected {', '.join(FLOATS)}")
+    check_finite(rows.matrix(), f"{path / WEIGHTS}: {rows.name}")
     order = np.argsort(ids)
     matrix = rows.matrix()[order].astype(table.matrix().dtype)
     sorted_ids = np.array(ids, dtype=np.int64)[order]

@@ -20,6 +20,7 @@ from tokenspace.checkpoint.tensors.safetensors_file import CODES, Planned, as_by
 from tokenspace.checkpoint.tokenizers.new_token import NewToken, as_new_tokens
 from tokenspace.errors import BaseMismatchError, HeaderError, OutputError
 from tokenspace.extension import digest
+from tokenspace.rows import check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -141,6 +142,8 @@ def open_rows(path: str | Path) -> NewRows:
     ------
     HeaderError
         If it is another kind of file, or its parts do not fit together.
+    NotFiniteError
+        If a row holds NaN or infinity.
     """
     path = Path(path)
     file = safetensors_file.read(path)
@@ -164,11 +167,12 @@ def open_rows(path: str | Path) -> NewRows:
         if tensor.dtype not in CODES.values() or not tensor.shape or tensor.rows != count:
             problem = f"{name!r:.60} is {tensor.dtype} {list(tensor.shape)}, expected {count:,} rows of floats"
             raise HeaderError(path, problem, offset=8)
+        check_finite(tensor.matrix(), f"{path}: {name}")
     return NewRows(path, told.get("kind", ""), tokens, first, before, after, file.tensors, digests)
 
 
 def check_base(
-    rows: NewRows, path: str, taken: int, sizes: Mapping[str, tuple[int, ...]], digest_of: Callable[[str], str], *, strict: bool
+    rows: NewRows, path: str, taken: int, sizes: Mapping[str, tuple[int, int, str]], digest_of: Callable[[str], str], *, strict: bool
 ) -> None:
     """Hold rows against the model or table that they are to join.
 
@@ -179,7 +183,7 @@ def check_base(
         That model's, for the message.
     taken : int
         Its rows with a token.
-    sizes : mapping of str to (rows, row bytes)
+    sizes : mapping of str to (rows, row bytes, element type)
         Of every tensor that has one row a token.
     digest_of : callable
         Gives the SHA-256 of a tensor's old rows.
@@ -192,18 +196,15 @@ def check_base(
         Naming the first thing that differs.
     """
     hint = "the rows belong to another model; any_base=True (--any-base) joins them nevertheless, if the shapes allow"
-    for name, (count, width) in sizes.items():
+    for name, (count, width, kind) in sizes.items():
         if name not in rows.tensors:
             problem = f"has no rows for {name!r:.80} of {path}; it has some for {', '.join(rows.tensors)}"
             raise BaseMismatchError(rows.path, problem, hint="the rows belong to another kind of model")
         mine = rows.tensors[name]
-        if (rows.before, mine.row_size) != (count, width):
-            seen = f"{count:,} rows of {width:,} bytes"
-            raise BaseMismatchError(
-                rows.path,
-                f"belongs to a {name!r:.80} of {rows.before:,} rows of {mine.row_size:,} bytes; seen {seen} in {path}",
-                hint="another model",
-            )
+        if (rows.before, mine.row_size, mine.dtype) != (count, width, kind):
+            told = f"{rows.before:,} rows of {mine.row_size:,} bytes, {mine.dtype}"
+            problem = f"belongs to a {name!r:.80} of {told}; seen {count:,} rows of {width:,} bytes, {kind}, in {path}"
+            raise BaseMismatchError(rows.path, problem, hint="another model")
     if taken != rows.first:
         raise BaseMismatchError(rows.path, f"begins at row {rows.first:,}; in {path} the next free row is {taken:,}", hint="another model")
     for name in sizes if strict else ():

@@ -136,6 +136,8 @@ def roles_of(folder: Folder, weights: Weights, settings: dict[str, Any], *, chos
     Headers are compared, not bytes; only where a head is there although the configuration ties it are the two read through.
     """
     tensors = weights.tensors
+    place = folder.root / folder.within("config.json")
+    config.check_size(place, settings)
     sizes = config.vocabulary_sizes(settings)
     embedding, copies = _chosen(folder, tensors, chosen) if chosen else input_embedding(folder, tensors, sizes)
     table = tensors[embedding]
@@ -144,7 +146,7 @@ def roles_of(folder: Folder, weights: Weights, settings: dict[str, Any], *, chos
         raise DtypeError(message, hint="extend the model before it is quantised")
     if sizes and table.rows not in sizes:
         problem = f"vocab_size is {' and '.join(map(str, sizes))}, but {embedding!r} has {table.rows:,} rows"
-        raise UnknownArchitectureError(folder.root / folder.within("config.json"), problem, hint="which of the two is wrong?")
+        raise UnknownArchitectureError(place, problem, hint="which of the two is wrong?")
     same = [name for name, tensor in tensors.items() if tensor.shape == table.shape and tensor.dtype in FLOATS and name != embedding]
     heads = list(chosen[1:]) or [name for name in same if _ends(name, HEADS) and name not in copies]
     biases = [name for name, tensor in tensors.items() if tensor.is_bias and tensor.rows == table.rows and _ends(name, BIASES)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,15 @@ CODES = {
     "torch.bool": "BOOL",
 }
 """Element types by PyTorch's names and by safetensors'."""
+
+ASKED = re.compile(r"GLOBAL ([\w.]+)")
+"""How PyTorch names what a pickle asks for beside tensors."""
+
+FAULT = "WeightsUnpickler error:"
+"""After which PyTorch says what it met, where it says so at all."""
+
+ADVICE = ("Weights only load failed", "(1)", "(2)", "Check the documentation")
+"""How PyTorch's other lines begin: how to load the file without the rules, which is the last thing to do."""
 
 REFILLED = b"\nbytearray\n"
 """How a pickle names what the rules let it make as large as it says: 400 bytes of file, and as many gigabytes as there are."""
@@ -62,9 +73,7 @@ def read(path: Path) -> TensorFile:
     try:
         state = _load(torch, path)
     except Exception as error:  # noqa: BLE001 - PyTorch raises whatever its reader meets, UnpicklingError and RuntimeError among it
-        problem = (
-            f"is no file of tensors by PyTorch's weights-only rules: {(str(error).strip() or type(error).__name__).splitlines()[0]:.160}"
-        )
+        problem = f"is no file of tensors by PyTorch's weights-only rules: {_reason(error):.160}"
         raise ModelFolderError(path, problem, hint="it may be damaged, or meant to run code: do not load it otherwise") from None
     if not isinstance(state, dict):
         raise ModelFolderError(path, f"expected a dictionary of tensors, seen {type(state).__name__}")
@@ -113,10 +122,21 @@ def _pickles(path: Path) -> Iterator[bytes]:
 
 
 def _load(torch: Any, path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except RuntimeError:  # the format before PyTorch 1.6 cannot be mapped
-        return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it finds odd it either reads or refuses
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # the format before PyTorch 1.6 cannot be mapped
+            return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _reason(error: Exception) -> str:
+    """Return what PyTorch says of a file it refuses, without its advice."""
+    asked = ASKED.search(str(error))
+    if asked:
+        return f"it asks for {asked[1]}"
+    lines = [line.strip() for line in str(error).rpartition(FAULT)[2].splitlines()]
+    return next((line for line in lines if line and not line.startswith(ADVICE)), type(error).__name__)
 
 
 def _torch() -> Any:

@@ -10,7 +10,7 @@ import transformers
 
 from tokenspace import checkpoint, extension
 from tokenspace.checkpoint.writing import Change, write
-from tokenspace.errors import ModelFolderError
+from tokenspace.errors import ModelFolderError, NotFiniteError
 from tokenspace.torch import extend
 from tokenspace.torch.arrays import as_array
 
@@ -60,7 +60,16 @@ def written(opened: Model, extended: Extended, ids: NDArray[np.int64], out: Path
     """Write the model with its trained rows; the rest is copied from the source, not from the network.
 
     The proof is of the rows before the first that trains.
+
+    Raises
+    ------
+    NotFiniteError
+        If the training has left NaN or infinity; nothing is written then.
     """
+    for trained in extended.parameters():
+        if not torch.isfinite(trained).all():
+            message = "the training has run away: the new rows hold NaN or infinity, and nothing was written"
+            raise NotFiniteError(message, hint="try a smaller lr (--lr); or do the model's own rows hold such a number?")
     runs: dict[str, list[tuple[int, NDArray[Any]]]] = {}
     rows = _runs(extended.layer.state_dict()["weight"], ids)
     runs |= dict.fromkeys((opened.roles.embedding, *opened.roles.copies), rows)

@@ -13,9 +13,10 @@ import torch
 
 from tokenspace import checkpoint, extension
 from tokenspace.checkpoint.folders.contents import is_model_folder
+from tokenspace.checkpoint.folders.staging import check_place
 from tokenspace.errors import ArgumentError, OutputError
 from tokenspace.train import rounds
-from tokenspace.train.bounds import check_positive
+from tokenspace.train.bounds import check, check_positive
 from tokenspace.train.new_rows.network import loaded, partial, written
 from tokenspace.train.new_rows.objectives import objective_of
 from tokenspace.train.new_rows.texts import Cutter
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 HELD_OUT = 400
 """Texts that measure and do not train, at the most; a tenth of the texts where that is less."""
+
+FASTEST = 1e6
+"""The largest lr that is tried: far beyond sense, and within what float32 holds."""
 
 OFTEN = 60.0
 """Seconds between two records of where the training stands: a killed process loses no more."""
@@ -101,6 +105,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_positive(self, ("steps", "batch", "lr", "length"))
+        check(self, {"lr": (0.0, FASTEST)}, whole=())
 
     def texts_of(self, examples: list[Example], step: int) -> list[Example]:
         """Return the texts of a step."""
@@ -163,6 +168,8 @@ def train_new_rows(  # noqa: PLR0913 - each an option of the command
     ------
     ArgumentError
         If an argument is outside, no text has a new token, or there are none.
+    NotFiniteError
+        If the training runs away; nothing is written then.
     ModelFolderError, FileContentError, OutputError
         In one of their kinds, as `tokenspace.checkpoint.extend`.
     MissingExtraError
@@ -194,6 +201,7 @@ def train_new_rows(  # noqa: PLR0913 - each an option of the command
         raise ArgumentError(message, hint=hint)
     began = time.monotonic()
     opened = checkpoint.open(model)
+    check_place(out, source=opened.folder.root, force=force or resume)
     ids = _new_ids(opened, tokens)
     kind = objective_of(opened, objective)
     examples = _read(texts, Cutter(opened, ids), plan)
