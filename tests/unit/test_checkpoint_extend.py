@@ -335,7 +335,7 @@ def test_rows_of_another_model_are_refused(tmp_path: Path) -> None:
     checkpoint.apply(other, tmp_path / "rows.safetensors", out=tmp_path / "forced", any_base=True)
     assert tensors(tmp_path / "forced")[TABLE].shape == (N + 1, D)
     narrow = made(tmp_path / "narrow", **{name: array[:, :2] if array.ndim > 1 else array for name, array in weights.items()})
-    with pytest.raises(BaseMismatchError, match="16 bytes; seen 12 rows of 8 bytes"):
+    with pytest.raises(BaseMismatchError, match="16 bytes, F32; seen 12 rows of 8 bytes, F32"):
         checkpoint.apply(narrow, tmp_path / "rows.safetensors", out=tmp_path / "bad", any_base=True)
 
 
