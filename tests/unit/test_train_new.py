@@ -31,7 +31,7 @@ from tokenspace.cli import main  # noqa: E402
 from tokenspace.errors import ArgumentError, ModelFolderError, NotFiniteError, OutputError  # noqa: E402
 from tokenspace.torch import loss as loss_module  # noqa: E402
 from tokenspace.train.new_rows import reading, train_new_rows  # noqa: E402
-from tokenspace.train.new_rows.network import loaded, partial  # noqa: E402
+from tokenspace.train.new_rows.network import loaded, partial, written  # noqa: E402
 from tokenspace.train.new_rows.objectives import objective_of, padded, pooling_of  # noqa: E402
 from tokenspace.train.new_rows.texts import Cutter  # noqa: E402
 
@@ -282,8 +282,12 @@ def test_bad_use_says_what_is_wrong(folder_of, tmp_path):
 
 
 def test_a_training_that_runs_away_writes_nothing(folder_of, tmp_path):
+    opened, ids = checkpoint.open(folder_of("bert")), np.arange(2)
+    extended = partial(loaded(opened, objective_of(opened, "distil")), ids)
+    with torch.no_grad():
+        extended.layer.new_rows[1, 0] = float("nan")
     with pytest.raises(NotFiniteError, match="run away"):
-        train_new_rows(folder_of("bert"), texts(), out=tmp_path / "out", steps=20, batch=4, lr=1e6)
+        written(opened, extended, ids, tmp_path / "out", force=False)
     with pytest.raises(ArgumentError, match="finite"):
         train_new_rows(folder_of("gpt2"), texts(), out=tmp_path / "out", lr=float("inf"))
     assert not (tmp_path / "out").exists()
