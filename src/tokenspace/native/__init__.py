@@ -29,7 +29,7 @@ from tokenspace.native.sums import pair_sums, row_sums
 from tokenspace.native.text import copy_word2vec, count_lines, gather, parse_text, scan_word2vec, spell_rows
 from tokenspace.native.tiles import all_pairs, fuses, new_panels
 from tokenspace.native.tokens import find_tokens, hash_tokens, undecodable_token
-from tokenspace.native.unprepared import every_row
+from tokenspace.native.unprepared import every_code, every_row
 from tokenspace.native.words import WordCounts, renumber, word_pieces
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "code_rows",
     "copy_word2vec",
     "count_lines",
+    "every_code",
     "every_row",
     "find_tokens",
     "fuses",

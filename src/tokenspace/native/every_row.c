@@ -3,7 +3,7 @@
  * the float32 sum, with all that it may be off by, reaches. The twin is reference_screens.every_row.
  *
  * A term of a float32 sum goes through at most d / ROWS + 15 roundings of 2^-24, and both factors were rounded before. */
-#include "finish.h"
+#include "lifted.h"
 
 #if defined(__AVX512BW__)
 enum { SIDE = 4 }; /* rows, and queries, whose sums the registers hold together */
@@ -11,8 +11,6 @@ enum { SIDE = 4 }; /* rows, and queries, whose sums the registers hold together 
 enum { SIDE = 2 };
 #endif
 enum { GROUP = 8 }; /* rows that are lifted at a time */
-#define LEAST 1e-8     /* rows that are shorter, or longer than the inverse of it, need another path, */
-#define FARTHEST 1e15 /* and so do queries that are longer, or shorter than the inverse */
 
 /* What is known of the rows at hand. */
 struct group {
@@ -21,80 +19,6 @@ struct group {
     double length[GROUP], exact[GROUP]; /* by float32 sums; by float64 ones where they were wanted, else -1 */
     double slope[GROUP];                /* what a float32 sum becomes a key by */
 };
-
-static inline __attribute__((always_inline)) floats fused(floats x, floats y, floats sum)
-{
-#if defined(__AVX512BW__)
-    return (floats)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)sum);
-#elif defined(__AVX2__)
-    return (floats)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)sum);
-#else
-    return sum + x * y;
-#endif
-}
-
-static inline __attribute__((always_inline)) double total(floats sum)
-{
-#if defined(__AVX512BW__)
-    return _mm512_reduce_add_ps((__m512)sum);
-#else
-    float each[ROWS];
-    memcpy(each, &sum, sizeof each);
-    for (int step = ROWS / 2; step; step /= 2)
-        for (int r = 0; r < step; r++)
-            each[r] += each[r + step];
-    return each[0];
-#endif
-}
-
-/* Writes a row as float32, filled up with zeros; returns the sum of the squares. */
-static inline __attribute__((always_inline)) double lift(const unsigned char *row, int64_t d, int64_t width, int type, int64_t size, float *line)
-{
-    floats sum[2] = {{0}};
-    int64_t k = 0;
-    if (type == FLOAT32) {
-        for (; k + ROWS <= d; k += ROWS)
-            memcpy(line + k, row + k * 4, sizeof(floats));
-    } else {
-        for (; k + WIDTH <= d; k += WIDTH) {
-            singles x = __builtin_convertvector(widen(row + k * size, type), singles);
-            memcpy(line + k, &x, sizeof x);
-        }
-    }
-    if (k < d) {
-        unsigned char tail[8 * ROWS] = {0};
-        memcpy(tail, row + k * size, (size_t)((d - k) * size));
-        for (int64_t j = 0; k < d; j += WIDTH, k += WIDTH) {
-            singles x = __builtin_convertvector(widen(tail + j * size, type), singles);
-            memcpy(line + k, &x, sizeof x);
-        }
-    }
-    for (; k < width; k++)
-        line[k] = 0;
-    for (k = 0; k < width; k += 2 * ROWS)
-        for (int p = 0; p < 2; p++)
-            if (!p || k + ROWS < width) {
-                floats x;
-                memcpy(&x, line + k + p * ROWS, sizeof x);
-                sum[p] = fused(x, x, sum[p]);
-            }
-    return total(sum[0] + sum[1]);
-}
-
-/* Whether all numbers are zero; their squares' sum may be so without. */
-static int is_zero(const unsigned char *row, int64_t d, int32_t type)
-{
-    const int64_t size = type == FLOAT64 ? 8 : type == FLOAT32 ? 4 : 2;
-    for (int64_t k = 0; k < d; k++) {
-        unsigned char one[64] = {0};
-        memcpy(one, row + k * size, (size_t)size);
-        const lanes x = type == FLOAT64 ? widen(one, FLOAT64) : type == FLOAT32 ? widen(one, FLOAT32)
-                        : type == FLOAT16 ? widen(one, FLOAT16) : widen(one, BFLOAT16);
-        if (x[0] != 0)
-            return 0;
-    }
-    return 1;
-}
 
 /* Takes in `count` rows; returns 0 where one is not finite, or so long or short that float32 sums say little of it. */
 static int take(const struct table *t, int64_t row, int64_t count, struct group *g)

@@ -26,6 +26,15 @@ struct best {
     int64_t finished; /* rows summed in float64 */
 };
 
+/* Fetches a row ahead. */
+static inline void fetch(const struct table *t, int64_t row)
+{
+    const int64_t size = t->d * (t->type == FLOAT64 ? 8 : t->type == FLOAT32 ? 4 : 2);
+    const char *at = (const char *)t->rows + row * t->stride;
+    for (int64_t i = 0; i < size; i += 64)
+        __builtin_prefetch(at + i);
+}
+
 /* Puts a row in place of the worst. */
 static void enter(struct best *b, double key, int64_t row)
 {
@@ -53,20 +62,16 @@ static inline __attribute__((always_inline)) double rough(const struct table *t,
             memcpy(&a, q + k + p * ROWS, sizeof a);
             memcpy(&b, row + (k + p * ROWS) * 4, sizeof b);
             a = difference ? a - b : a;
-            sum[p] += a * (difference ? a : b);
+            sum[p] = fused(a, difference ? a : b, sum[p]);
         }
     for (int p = 0; k < t->d; k += ROWS, p++) {
         b = (floats){0};
         memcpy(&a, q + k, sizeof a);
         memcpy(&b, row + k * 4, k + ROWS <= t->d ? sizeof b : (size_t)(t->d - k) * 4);
         a = difference ? a - b : a;
-        sum[p] += a * (difference ? a : b);
+        sum[p] = fused(a, difference ? a : b, sum[p]);
     }
-    double result = 0;
-    sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    for (int r = 0; r < ROWS; r++)
-        result += sum[0][r];
-    return result;
+    return total((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
 /* An upper bound of a float32 row's key; 2^-126 for each square or product that may have vanished. */

@@ -33,6 +33,33 @@ struct candidates {
     int32_t *count; /* (q): how many */
 };
 
+/* x y + sum, rounded once where the processor does that. */
+static inline __attribute__((always_inline)) floats fused(floats x, floats y, floats sum)
+{
+#if defined(__AVX512BW__)
+    return (floats)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)sum);
+#elif defined(__AVX2__)
+    return (floats)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)sum);
+#else
+    return sum + x * y;
+#endif
+}
+
+/* The numbers added up, halves on halves. */
+static inline __attribute__((always_inline)) double total(floats sum)
+{
+#if defined(__AVX512BW__)
+    return _mm512_reduce_add_ps((__m512)sum);
+#else
+    float each[ROWS];
+    memcpy(each, &sum, sizeof each);
+    for (int step = ROWS / 2; step; step /= 2)
+        for (int r = 0; r < step; r++)
+            each[r] += each[r + step];
+    return each[0];
+#endif
+}
+
 /* Bit r says whether keys[r] >= threshold. */
 static inline __attribute__((always_inline)) uint32_t reaching(floats keys, float threshold)
 {

@@ -11,15 +11,6 @@ struct settling {
     float *rounded;                       /* room for d numbers and a vector more */
 };
 
-/* Fetches the start of a row ahead. */
-static inline void fetch(const struct table *t, int64_t row)
-{
-    const int64_t size = t->d * (t->type == FLOAT64 ? 8 : t->type == FLOAT32 ? 4 : 2);
-    const char *at = (const char *)t->rows + row * t->stride;
-    for (int64_t i = 0; i < size; i += 64)
-        __builtin_prefetch(at + i);
-}
-
 /* Moves the m highest bounds to the front, and their rows with them. */
 static void bring_forward(float *upper, int32_t *row, int32_t count, int32_t m)
 {

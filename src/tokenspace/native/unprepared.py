@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 GROUP, VECTOR = 8, 16
 """Rows that the kernel lifts at a time, and float32 numbers of its widest vector."""
 
+LONGEST = 1 << 16
+"""Numbers of a row whose products of codes, 255 times 127 at most, add up to less than 2^31."""
+
 
 def every_row(matrix: NDArray[Any], queries: NDArray[np.float64], measure: str, k: int, first: int, last: int) -> Found | None:
     """Return the nearest rows among first..last-1 of some queries.
@@ -51,13 +54,62 @@ def every_row(matrix: NDArray[Any], queries: NDArray[np.float64], measure: str, 
     ArgumentError
         If the arguments do not fit.
     """
+    q, d = _checked("every_row", matrix, queries, k, first, last)
+    width, found = d + 2 * VECTOR, _found(q, k)
+    rooms = np.zeros(d), np.empty(q * width, np.float32), np.zeros(GROUP * width, np.float32), np.empty(4 * q)
+    run = kernel("every_row") or reference.every_row
+    return found if run(*_table(matrix, measure), queries, q, first, last, *rooms, k, *found) else None
+
+
+def every_code(  # noqa: PLR0913, PLR0917 - those of every_row, and one
+    matrix: NDArray[Any], queries: NDArray[np.float64], measure: str, k: int, first: int, last: int, middle: NDArray[np.float64]
+) -> Found | None:
+    """Return what `every_row` does, and None where it does: by codes of the rows, which many queries are worth.
+
+    Parameters
+    ----------
+    matrix : array of shape (n, d), float32, float64, float16 or bfloat16
+    queries : array of shape (q, d), float64
+    measure : "inner_product", "euclidean" or "cosine"
+    k : int
+    first, last : int
+        Fewer than 2^31 rows.
+    middle : array of shape (d,), float64
+        A point near the rows, each number a float32: seen from there, codes are finer. The answer is the same for any.
+
+    Returns
+    -------
+    keys, ids, finished, bound
+        As `every_row`.
+
+    Raises
+    ------
+    ArgumentError
+        If the arguments do not fit.
+    """
+    q, d = _checked("every_code", matrix, queries, k, first, last)
+    if middle.shape != (d,) or d > LONGEST or last - first >= 1 << 31:
+        message = f"every_code: a middle of shape {middle.shape}, {last - first} rows, for a matrix of shape {matrix.shape}"
+        raise ArgumentError(message)
+    table, found, sized = _table(matrix, measure), _found(q, k), kernel("every_code_room")
+    room = np.empty(0 if sized is None else sized(q, d, k, table[1]), np.uint8)
+    run = kernel("every_code") or reference.every_code
+    return found if run(*table, queries, q, first, last, np.zeros(d), middle, room, k, *found) else None
+
+
+def _checked(name: str, matrix: NDArray[Any], queries: NDArray[np.float64], k: int, first: int, last: int) -> tuple[int, int]:
+    """Return how many queries there are, and of how many numbers."""
     (n, d), q = matrix.shape, len(queries)
     if not 0 <= first <= last <= n or queries.shape != (q, d) or k < 1:
-        message = f"every_row: queries of shape {queries.shape}, {k} of rows {first}..{last}, for a matrix of shape {matrix.shape}"
+        message = f"{name}: queries of shape {queries.shape}, {k} of rows {first}..{last}, for a matrix of shape {matrix.shape}"
         raise ArgumentError(message)
-    width = d + 2 * VECTOR
-    table = MEASURES[measure], TYPES[name_of(matrix.dtype)], matrix, matrix.strides[0] if n > 1 else d * matrix.itemsize, d
-    rooms = np.zeros(d), np.empty(q * width, np.float32), np.zeros(GROUP * width, np.float32), np.empty(4 * q)
-    found = np.empty((q, k)), np.empty((q, k), np.int64), np.empty(q, np.int64), np.empty(q)
-    run = kernel("every_row") or reference.every_row
-    return found if run(*table, queries, q, first, last, *rooms, k, *found) else None
+    return q, d
+
+
+def _table(matrix: NDArray[Any], measure: str) -> tuple[Any, ...]:
+    n, d = matrix.shape
+    return MEASURES[measure], TYPES[name_of(matrix.dtype)], matrix, matrix.strides[0] if n > 1 else d * matrix.itemsize, d
+
+
+def _found(q: int, k: int) -> Found:
+    return np.empty((q, k)), np.empty((q, k), np.int64), np.empty(q, np.int64), np.empty(q)

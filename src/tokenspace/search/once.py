@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from tokenspace.measures import Measure
 
+SEEN = 128
+"""Rows whose mean codes are made around: it is off by 9 % of the rows' spread, which makes codes 0.4 % coarser."""
+
 SHARED = 3e-3
 """Seconds from which on threads share the rows: starting a second one takes 0.2 ms, and each has to find k rows of its own."""
 
@@ -41,16 +44,21 @@ def search_once(matrix: NDArray[Any], queries: ArrayLike, k: int, measure: Measu
     single = np.ndim(queries) == 1
     asked = as_matrix(np.asarray(queries)[None, :] if single else queries, "queries")
     (n, d), q = matrix.shape, len(asked)
-    if min(n, q, k) < 1 or asked.shape[1] != d or (seconds := at_once(q, n, d, k)) is None:
+    if min(n, q, k) < 1 or asked.shape[1] != d or (way := at_once(q, n, d, k)) is None:
         return None
+    name, seconds = way
     if asked.dtype == np.float64 and is_extreme(asked):
         return None
     wide, width = np.ascontiguousarray(asked, dtype=np.float64), min(k, n)
     parts = local.ranges(n, 1 if seconds < SHARED else threads)
-    if len(parts) == 1:
-        found = [native.every_row(matrix, wide, measure, width, 0, n)]
-    else:
-        found = local.run(lambda part: native.every_row(matrix, wide, measure, width, *part), parts, threads=threads)
+    middle = _middle_of(matrix) if name == "codes" else None
+
+    def search(part: tuple[int, int]) -> Any:
+        if middle is None:
+            return native.every_row(matrix, wide, measure, width, *part)
+        return native.every_code(matrix, wide, measure, width, *part, middle)
+
+    found = [search(parts[0])] if len(parts) == 1 else local.run(search, parts, threads=threads)
     known = [part for part in found if part is not None]
     if len(known) < len(found):  # a number is not finite, or a length not ordinary
         return None
@@ -61,3 +69,9 @@ def search_once(matrix: NDArray[Any], queries: ArrayLike, k: int, measure: Measu
         keys, ids = np.take_along_axis(keys, order, axis=1), np.take_along_axis(ids, order, axis=1)
     score = scores(keys, measure)
     return Found(ids[0], score[0]) if single else Found(ids, score)
+
+
+def _middle_of(matrix: NDArray[Any]) -> NDArray[np.float64]:
+    """Return a point near the rows, each number a float32: a mean of few is near enough, as it is taken away again at each search."""
+    some = matrix[:: max(1, len(matrix) // SEEN)]
+    return (native.row_sums(some) / len(some)).astype(np.float32).astype(np.float64)

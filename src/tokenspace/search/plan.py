@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PathName = Literal["every", "product", "floats", "bytes"]
 PATHS: tuple[PathName, ...] = get_args(PathName)
+OnceName = Literal["rows", "codes"]
+"""How rows are read once: each number as it stands, or coded as it is read."""
 
 
 CODING = 2
@@ -34,6 +36,10 @@ READ = 0.5
 ONCE, ONCE_KEY = 1.5, 2
 """Times `Costs.floats` that a multiply-add, and times `Costs.single_key` that a key costs in rows as they stand, which are not packed: 13.5
 ms for 100 queries of 10,000 rows of 384 numbers, 7.4 ms for 128 numbers."""
+
+
+CODED_ONCE = 0.5
+"""Times `Costs.code` that coding a number takes where the code is used at once and not kept: 1.6 ms for 10,000 rows of 384 numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +178,8 @@ def expected(q: int, n: int, d: int, k: int, costs: Costs, ready: Ready) -> dict
     }
 
 
-def at_once(q: int, n: int, d: int, k: int) -> float | None:
-    """Return the seconds that one thread takes to read rows once for q queries; None where to prepare a search and make it takes less.
+def at_once(q: int, n: int, d: int, k: int) -> tuple[OnceName, float] | None:
+    """Return how rows are best read once for q queries, and the seconds that one thread takes; None where to prepare a search takes less.
 
     Parameters
     ----------
@@ -183,13 +189,17 @@ def at_once(q: int, n: int, d: int, k: int) -> float | None:
 
 
 @lru_cache(maxsize=256)
-def _at_once(q: int, n: int, d: int, k: int, costs: Costs) -> float | None:
+def _at_once(q: int, n: int, d: int, k: int, costs: Costs) -> tuple[OnceName, float] | None:
     numbers, lift = float(n) * d, costs.finish * READ
-    seconds = 1e-9 * (numbers * lift + q * numbers * ONCE * costs.floats + q * n * ONCE_KEY * costs.single_key)
+    seconds: dict[OnceName, float] = {
+        "rows": numbers * lift + q * numbers * ONCE * costs.floats + q * n * ONCE_KEY * costs.single_key,
+        "codes": numbers * costs.code * CODED_ONCE + q * numbers * costs.bytes + q * n * costs.bytes_key + q * (k + 20) * d * costs.finish,
+    }
+    name = min(seconds, key=seconds.__getitem__)
     paths = expected(q, n, d, k, costs, Ready(single=True))
     # To prepare is to measure the rows' lengths, and for the codes to make them.
     others = min(paths["product"], paths["bytes"] + 1e-9 * (numbers * costs.code + CODING * costs.call))
-    return seconds if seconds < others + 1e-9 * (numbers * lift + costs.call) else None
+    return (name, 1e-9 * seconds[name]) if 1e-9 * seconds[name] < others + 1e-9 * (numbers * lift + costs.call) else None
 
 
 def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], ready: Ready, costs: Costs | None = None) -> Plan:

@@ -1,0 +1,485 @@
+/* Every row for many queries, in one reading of the rows and with nothing prepared: some rows at a time become codes of 8 bits, and while
+ * these stay in the cache they are multiplied with the codes of all queries. A row that may belong to a query's k best is multiplied with
+ * it in float32, and what may then still belong there is kept, to be summed in float64 at the end. The twin is
+ * reference_screens.every_code.
+ *
+ * With x' = x - middle = s c + e and q' = s' c' + e', <q', x'> differs from s s' <c, c'> by at most |s' c'| |e| + |e'| |x'|. A key over s'
+ * is (<q', x'> + constant) · factor + addend: see the table in search/screen.py. Lengths are float32 sums; each bound is wider by more than
+ * what they, and the float32 that follows, round. */
+#include "coded.h"
+#include "lifted.h"
+
+/* The largest code of a row. Where products of bytes are added in 16 bits, two of them must not leave these. */
+#if defined(__AVX512VNNI__)
+enum { TOP = 127 };
+#else
+enum { TOP = 63 };
+#endif
+#if defined(__AVX512BW__)
+enum { VECTORS = 2 }; /* of rows that a tile takes at once */
+#else
+enum { VECTORS = 1 };
+#endif
+enum { HELD = 128 };      /* rows that are coded at a time */
+enum { AHEAD = 3 };       /* rows fetched before they are wanted */
+enum { SURE = 127 };      /* the largest code of a query */
+enum { SPARE = 64 };      /* rows kept for a query beside twice its k */
+#define ROUNDER 0x1.8p23f /* added, it leaves the nearest whole number in the last bits; ties to even */
+#define UP (1 + 0x1p-20)  /* more than a conversion to float32 rounds down */
+
+/* What is the same for all rows and queries. */
+struct pass {
+    struct table table;
+    int64_t last;          /* row of the search, and one */
+    int64_t width, groups; /* d, rounded up to sixteen, and a quarter of that */
+    double unit;           /* what a float32 sum of squares, or its root, may be off by, as a share of it */
+    double away;           /* what squares that vanish hide of a length */
+    double vanished;       /* and of a product */
+    const float *middle;   /* (width) */
+    float *moved;          /* (width): scratch */
+};
+struct held {
+    uint8_t *codes;                                /* (HELD / 16, groups, 16, 4): c + TOP + 1 */
+    float *scale, *lost, *reach, *factor, *addend; /* (HELD): s and bounds of |e| and |x'|, all by factor; see above */
+    float *lifted;                                 /* (HELD, width), where rows are no float32 */
+    double *length;                                /* (HELD) */
+};
+struct queries {
+    int64_t q;
+    const double *given; /* (q, d) */
+    float *rounded;      /* (q, width) */
+    int32_t *codes;      /* (tiles, groups, TILE): four codes each */
+    int32_t *offset;     /* (tiles · TILE): TOP + 1 times the sum of a query's codes */
+    float *terms;        /* (tiles · TILE, 4): bounds of |s' c'| and |e'|, constant, 1, all over s' */
+    float *threshold;    /* (tiles · TILE): of the bounds above, over s' */
+    double *length, *off, *constant, *square, *scale; /* (q): |q|; what float32 moved it by; <q, middle>; |q'|^2; s' */
+};
+
+static inline __attribute__((always_inline)) floats larger(floats most, floats x)
+{
+#if defined(__AVX512BW__)
+    return (floats)_mm512_max_ps((__m512)most, _mm512_abs_ps((__m512)x));
+#elif defined(__AVX2__)
+    return (floats)_mm256_max_ps((__m256)most, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), (__m256)x));
+#else
+    for (int r = 0; r < ROWS; r++)
+        most[r] = fabsf(x[r]) > most[r] ? fabsf(x[r]) : most[r];
+    return most;
+#endif
+}
+
+/* The last byte of each number. */
+static inline __attribute__((always_inline)) void last_bytes(ints x, uint8_t *bytes)
+{
+#if defined(__AVX512BW__)
+    _mm_storeu_si128((__m128i *)bytes, _mm512_cvtepi32_epi8((__m512i)x));
+#else
+    for (int r = 0; r < ROWS; r++)
+        bytes[r] = (uint8_t)x[r];
+#endif
+}
+
+struct sums {
+    floats own, square, most; /* of the squares of x, and of x'; the largest of x' in size */
+};
+
+static inline __attribute__((always_inline)) void move_on(struct sums *sums, floats x, const float *middle, float *moved)
+{
+    floats m = {0};
+    if (middle)
+        memcpy(&m, middle, sizeof m);
+    sums->own = fused(x, x, sums->own);
+    x -= m;
+    sums->square = fused(x, x, sums->square);
+    sums->most = larger(sums->most, x);
+    memcpy(moved, &x, sizeof x);
+}
+
+/* Codes x' = line - middle: writes c + bias, four codes every `apart` bytes, and returns s. `squares` become those of x, of x' and, in
+ * units of s, of what the codes lost. */
+static inline __attribute__((always_inline)) float code_line(const struct pass *p, const float *line, const float *middle, int top, int bias,
+                                                             float least, uint8_t *codes, int64_t apart, double *squares)
+{
+    const int64_t d = p->table.d;
+    floats left = {0};
+    struct sums sums = {{0}, {0}, {0}};
+    const int64_t whole = d / ROWS * ROWS;
+    for (int64_t k = 0; k < whole; k += ROWS) {
+        floats x;
+        memcpy(&x, line + k, sizeof x);
+        move_on(&sums, x, middle ? middle + k : NULL, p->moved + k);
+    }
+    for (int64_t k = whole; k < p->width; k += ROWS) {
+        float some[ROWS] = {0};
+        floats x;
+        if (k < d)
+            memcpy(some, line + k, (size_t)(d - k) * sizeof *line);
+        memcpy(&x, some, sizeof x);
+        move_on(&sums, x, middle ? middle + k : NULL, p->moved + k);
+    }
+    float each[ROWS], s = 0;
+    memcpy(each, &sums.most, sizeof each);
+    for (int r = 0; r < ROWS; r++)
+        s = each[r] > s ? each[r] : s;
+    s /= (float)top;
+    s = s > least ? s : least;
+    const float inverse = 1 / s;
+    for (int64_t k = 0; k < p->width; k += ROWS) {
+        floats x, rounded;
+        ints bits;
+        uint8_t bytes[ROWS];
+        memcpy(&x, p->moved + k, sizeof x);
+        x *= inverse;
+        rounded = x + ROUNDER;
+        memcpy(&bits, &rounded, sizeof bits);
+        x -= rounded - ROUNDER;
+        left = fused(x, x, left);
+        last_bytes(bits + bias, bytes);
+        for (int g = 0; g < ROWS / 4; g++)
+            memcpy(codes + (k / 4 + g) * apart, bytes + 4 * g, 4);
+    }
+    squares[0] = total(sums.own);
+    squares[1] = total(sums.square);
+    squares[2] = total(left);
+    return s;
+}
+
+/* A bound of |x' - s c|: x' was rounded, and divided by s. */
+static inline double lost_of(const struct pass *p, float s, const double *squares, double moved)
+{
+    return (s * sqrt(squares[2]) * (1 + p->unit) + 0x1p-21 * moved + p->away) * UP;
+}
+
+/* Takes in rows row..row+count-1; returns 0 where one is not finite, or so long or short that float32 sums say little of it. */
+static int take(const struct pass *p, int64_t row, int64_t count, struct held *h)
+{
+    const struct table *t = &p->table;
+    for (int64_t r = 0; r < count; r++) {
+        const unsigned char *x = t->rows + (row + r) * t->stride;
+        float *line = h->lifted + r * p->width;
+        double squares[3];
+        if (row + r + AHEAD < p->last)
+            fetch(t, row + r + AHEAD);
+        switch (t->type) {
+        case FLOAT32: line = (float *)x; break;
+        case FLOAT64: lift(x, t->d, p->width, FLOAT64, 8, line); break;
+        case FLOAT16: lift(x, t->d, p->width, FLOAT16, 2, line); break;
+        default: lift(x, t->d, p->width, BFLOAT16, 2, line);
+        }
+        const float s = code_line(p, line, p->middle, TOP, TOP + 1, 1e-30f,
+                                  h->codes + (r / BLOCK * p->groups * BLOCK + r % BLOCK) * 4, BLOCK * 4, squares);
+        if (!(*squares >= LEAST * LEAST && *squares <= 1 / (LEAST * LEAST))) {
+            if (!is_zero(x, t->d, t->type))
+                return 0;
+            *squares = 0;
+        }
+        const double length = sqrt(*squares), off = t->type == FLOAT64 ? 0x1p-23 * length : 0, root = sqrt(squares[1]);
+        const double moved = root * (1 + p->unit) + p->away + off, least = root * (1 - p->unit - 0x1p-22) - off;
+        const double factor = t->measure != COSINE ? 1 : length > 0 ? 1 / length : 0;
+        h->length[r] = length;
+        h->scale[r] = (float)(s * factor);
+        h->lost[r] = (float)((lost_of(p, s, squares, moved) + off) * factor * UP);
+        h->reach[r] = (float)((moved + 1e-6 * length) * factor * UP); /* 2^-20 of which allows for what float64 sums round */
+        h->factor[r] = (float)factor;
+        h->addend[r] = least > 0 ? (float)(-least * least / 2 * (1 - 0x1p-19)) : 0;
+    }
+    return 1;
+}
+
+/* The threshold of the bounds that a k-th best key of `worst` stands for. */
+static inline float threshold_of(const struct pass *p, const struct queries *a, int64_t query, double worst)
+{
+    double least = worst, size = fabs(worst);
+    if (isinf(worst))
+        return -INFINITY;
+    if (p->table.measure == COSINE) {
+        least *= a->length[query];
+        size *= a->length[query];
+    } else if (p->table.measure == PRODUCT) {
+        least -= a->constant[query];
+        size += fabs(a->constant[query]);
+    } else {
+        least = (least + a->square[query]) / 2;
+        size += a->square[query];
+    }
+    return (float)((least - 0x1p-22 * size) / a->scale[query]) - 1e-37f;
+}
+
+/* Codes the queries; returns 0 where one is not finite, or so long or short that float32 sums say little of it. */
+static int ask(const struct pass *p, const double *middle, struct queries *a)
+{
+    const int64_t d = p->table.d;
+    const int difference = p->table.measure == DIFFERENCE;
+    float *line = p->moved; /* of a query that is moved; may become what code_line moves */
+    for (int64_t i = 0; i < a->q; i++) {
+        const double *query = a->given + i * d;
+        const double length = sqrt(pair(query, (const unsigned char *)query, d, 0, FLOAT64, 8));
+        if (!(length >= 1 / FARTHEST && length <= FARTHEST) && !is_zero((const unsigned char *)query, d, FLOAT64))
+            return 0;
+        float *own = a->rounded + i * p->width, *t = a->terms + 4 * i;
+        uint8_t *codes = (uint8_t *)(a->codes + i / TILE * p->groups * TILE + i % TILE);
+        double squares[3];
+        a->length[i] = length;
+        a->off[i] = round_query(query, d, own);
+        a->constant[i] = pair(query, (const unsigned char *)middle, d, 0, FLOAT64, 8);
+        a->square[i] = difference ? pair(query, (const unsigned char *)middle, d, 1, FLOAT64, 8) : 0;
+        if (difference)
+            for (int64_t k = 0; k < d; k++)
+                line[k] = (float)(query[k] - middle[k]);
+        const float s = code_line(p, difference ? line : own, NULL, SURE, 0, 1e-20f, codes, TILE * 4, squares);
+        int32_t sum = 0;
+        for (int64_t g = 0; g < p->groups; g++)
+            for (int j = 0; j < 4; j++)
+                sum += (int8_t)codes[g * TILE * 4 + j];
+        const double moved = sqrt(squares[1]) * (1 + p->unit) + p->away, lost = lost_of(p, s, squares, moved) / s;
+        const double kept = moved / s + lost, share = 0x1p-20 + 2 * p->unit, constant = a->constant[i] / s;
+        a->offset[i] = (TOP + 1) * sum;
+        a->scale[i] = s;
+        t[0] = (float)(kept * UP);
+        t[1] = (float)((lost + share * (kept + lost)) * UP);
+        t[2] = (float)(constant + share * fabs(constant));
+        t[3] = 1 / s;
+        a->threshold[i] = length == 0 && !difference ? INFINITY : -INFINITY; /* all keys of a zero vector are the same */
+    }
+    for (int64_t i = a->q; i % TILE; i++)
+        a->threshold[i] = INFINITY;
+    return 1;
+}
+
+/* Sums up in float64 what is kept for a query, and makes of the keys its thresholds. */
+static void sum_kept(const struct table *t, const double *origin, const struct candidates *kept, int64_t query, int64_t first, struct best *b)
+{
+    enum { NEXT = 4 };
+    float *lower = kept->lower + query * kept->k, *upper = kept->upper + query * kept->room;
+    int32_t *row = kept->row + query * kept->room, count = 0;
+    for (int32_t i = 0; i < kept->count[query]; i++)
+        if (upper[i] >= *lower)
+            row[count++] = row[i];
+    for (int32_t i = 0; i < count; i++) {
+        const unsigned char *x = t->rows + (first + row[i]) * t->stride;
+        if (i + NEXT < count)
+            fetch(t, first + row[i + NEXT]);
+        sum_up(t, b, first + row[i], t->measure == COSINE ? sqrt(sum_of(t, origin, x, 1)) : 0, -INFINITY);
+    }
+    kept->count[query] = 0;
+    for (int64_t i = 0; i < kept->k; i++) /* rises with the key: still a heap */
+        lower[i] = isinf(b->keys[i]) ? -INFINITY : (float)(b->keys[i] - 0x1p-22 * fabs(b->keys[i])) - 1e-37f;
+}
+
+/* Looks at a row of those held more closely, in float32, and keeps it where its key may belong to the k best. */
+static __attribute__((noinline)) void look(const struct pass *p, const struct held *h, const struct queries *a, const struct candidates *kept,
+                                           const double *origin, int64_t query, int64_t row, int64_t r, int64_t first, struct best *b)
+{
+    const struct table *t = &p->table;
+    const unsigned char *x = t->type == FLOAT32 ? t->rows + (row + r) * t->stride : (const unsigned char *)(h->lifted + r * p->width);
+    const float *own = a->rounded + query * p->width;
+    const double length = h->length[r];
+    double upper, lower;
+    if (t->measure == DIFFERENCE) {
+        const double far = sqrt(rough(t, own, x, 1));
+        const double off = far * p->unit + a->off[query] + p->away + (t->type == FLOAT64 ? 0x1p-23 * length : 0);
+        upper = far > off ? -(far - off) * (far - off) : 0;
+        lower = -(far + off) * (far + off);
+    } else if (t->measure == PRODUCT) {
+        const double off = (2 * p->unit * a->length[query] + a->off[query]) * length + p->vanished;
+        upper = rough(t, own, x, 0);
+        lower = upper - off;
+        upper += off;
+    } else if (length > 0) {
+        upper = rough(t, own, x, 0) / (length * a->length[query]);
+        lower = upper - 4 * p->unit;
+        upper += 4 * p->unit;
+    } else {
+        upper = lower = NO_COSINE;
+    }
+    const float most = (float)(upper + 0x1p-22 * fabs(upper)) + 1e-37f, least = (float)(lower - 0x1p-22 * fabs(lower)) - 1e-37f;
+    float *heap = kept->lower + query * kept->k, *uppers = kept->upper + query * kept->room;
+    int32_t *rows = kept->row + query * kept->room, *count = kept->count + query;
+    if (!(most >= *heap))
+        return;
+    if (*count == kept->room) {
+        int32_t left = 0;
+        for (int32_t i = 0; i < *count; i++)
+            if (uppers[i] >= *heap) {
+                uppers[left] = uppers[i];
+                rows[left++] = rows[i];
+            }
+        *count = left;
+        if (left > kept->room / 2)
+            sum_kept(t, origin, kept, query, first, b);
+    }
+    uppers[*count] = most;
+    rows[(*count)++] = (int32_t)(row + r - first);
+    if (least > *heap)
+        raise_threshold(heap, kept->k, least);
+    a->threshold[query] = threshold_of(p, a, query, *heap);
+}
+
+struct found {
+    const double *origin; /* d zeros */
+    double *keys;         /* (q, k): see struct best */
+    int64_t *ids, *finished;
+};
+
+/* `vectors` times ROWS of the `count` rows held, from `at` on, with TILE queries from `query` on. */
+static inline __attribute__((always_inline)) void tile(const struct pass *p, const struct held *h, const struct queries *a,
+                                                       const struct candidates *kept, const struct found *f, int64_t first, int64_t row,
+                                                       int64_t count, int64_t at, int64_t query, const int measure, const int vectors)
+{
+    const int32_t *own = a->codes + query * p->groups;
+    const uint8_t *codes = h->codes + (at / BLOCK * p->groups * BLOCK + at % BLOCK) * 4;
+    ints sum[TILE][VECTORS];
+    for (int i = 0; i < TILE; i++)
+        for (int v = 0; v < vectors; v++)
+            sum[i][v] = (ints){0} - a->offset[query + i];
+    for (int64_t g = 0; g < p->groups; g++) {
+        bytes4 rows[VECTORS];
+        for (int v = 0; v < vectors; v++)
+            memcpy(rows + v, codes + (v * p->groups + g) * BLOCK * 4, sizeof *rows);
+        for (int i = 0; i < TILE; i++)
+            for (int v = 0; v < vectors; v++)
+                sum[i][v] = add_products(sum[i][v], rows[v], own[g * TILE + i]);
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++, at += ROWS) { /* unrolled, the sums stay in the registers */
+        floats scale, lost, reach, other;
+        memcpy(&scale, h->scale + at, sizeof scale);
+        memcpy(&lost, h->lost + at, sizeof lost);
+        memcpy(&reach, h->reach + at, sizeof reach);
+        memcpy(&other, (measure == COSINE ? h->factor : h->addend) + at, sizeof other);
+        const uint32_t real = count - at >= ROWS ? ~0u : (1u << (count > at ? count - at : 0)) - 1;
+#pragma GCC unroll 12
+        for (int i = 0; i < TILE; i++) {
+            const float *t = a->terms + (query + i) * 4;
+            floats key = fused(__builtin_convertvector(sum[i][v], floats), scale, lost * t[0]);
+            key = fused(reach, (floats){0} + t[1], key);
+            if (measure != PRODUCT)
+                key = fused(other, (floats){0} + t[measure == COSINE ? 2 : 3], key);
+            uint32_t hits = reaching(key, a->threshold[query + i]) & real;
+            if (__builtin_expect(hits != 0, 0)) {
+                const int64_t j = query + i;
+                struct best b = {a->given + j * p->table.d, NULL, a->length[j], 0, kept->k, f->keys + j * kept->k, f->ids + j * kept->k, 0, 0};
+                for (; hits; hits &= hits - 1)
+                    look(p, h, a, kept, f->origin, j, row, at + __builtin_ctz(hits), first, &b);
+                f->finished[j] += b.finished;
+            }
+        }
+    }
+}
+
+#define TILES(measure)                                                                                  \
+    for (int64_t query = 0; query < q; query += TILE) {                                                 \
+        int64_t at = 0;                                                                                 \
+        for (; at + VECTORS * ROWS <= blocks * BLOCK; at += VECTORS * ROWS)                             \
+            tile(&p, &h, &a, &kept, &f, first, row, count, at, query, measure, VECTORS);                \
+        for (; at < blocks * BLOCK; at += ROWS)                                                         \
+            tile(&p, &h, &a, &kept, &f, first, row, count, at, query, measure, 1);                      \
+    }                                                                                                   \
+    break
+
+/* Takes `size` bytes of the room, a whole number of the cache's lines; without a room only counts them. */
+static inline void *taken(uint8_t **room, int64_t *counted, int64_t size)
+{
+    uint8_t *here = *room;
+    size = (size + 63) / 64 * 64;
+    *counted += size;
+    if (here)
+        *room = here + size;
+    return here;
+}
+
+static int64_t lay_out(uint8_t *room, int64_t q, int64_t d, int64_t k, int32_t type, struct pass *p, struct held *h, struct queries *a,
+                       struct candidates *kept)
+{
+    int64_t bytes = 64;
+    const int64_t width = p->width = (d + 15) / 16 * 16, all = (q + TILE - 1) / TILE * TILE;
+    p->groups = width / 4;
+    kept->k = k;
+    kept->room = 2 * k + SPARE;
+    room = room ? room + (64 - (uintptr_t)room % 64) % 64 : room;
+    p->middle = taken(&room, &bytes, 4 * width);
+    p->moved = taken(&room, &bytes, 4 * width);
+    h->codes = taken(&room, &bytes, HELD * width);
+    float **const terms[] = {&h->scale, &h->lost, &h->reach, &h->factor, &h->addend};
+    for (int i = 0; i < 5; i++)
+        *terms[i] = taken(&room, &bytes, 4 * HELD);
+    h->length = taken(&room, &bytes, 8 * HELD);
+    h->lifted = taken(&room, &bytes, type == FLOAT32 ? 0 : 4 * HELD * width);
+    a->rounded = taken(&room, &bytes, 4 * q * width);
+    a->codes = taken(&room, &bytes, all * width);
+    a->offset = taken(&room, &bytes, 4 * all);
+    a->terms = taken(&room, &bytes, 16 * all);
+    a->threshold = taken(&room, &bytes, 4 * all);
+    double **const numbers[] = {&a->length, &a->off, &a->constant, &a->square, &a->scale};
+    for (int i = 0; i < 5; i++)
+        *numbers[i] = taken(&room, &bytes, 8 * q);
+    kept->lower = taken(&room, &bytes, 4 * q * k);
+    kept->upper = taken(&room, &bytes, 4 * q * kept->room);
+    kept->row = taken(&room, &bytes, 4 * q * kept->room);
+    kept->count = taken(&room, &bytes, 4 * q);
+    return bytes;
+}
+
+/* How many bytes of room a search takes. */
+int64_t ts_every_code_room(int64_t q, int64_t d, int64_t k, int32_t type)
+{
+    struct pass p;
+    struct held h;
+    struct queries a;
+    struct candidates kept;
+    return lay_out(NULL, q, d, k, type, &p, &h, &a, &kept);
+}
+
+/* Searches rows first..last-1 for the k nearest of each of q queries, and writes them best first; returns 0, and nothing of use, where a
+ * row is not finite, or a length outside of what float32 sums say something of. `origin` are d zeros; each number of `middle` is a
+ * float32. */
+int32_t ts_every_code(int32_t measure, int32_t type, const unsigned char *rows, int64_t stride, int64_t d, const double *queries, int64_t q,
+                      int64_t first, int64_t last, const double *origin, const double *middle, uint8_t *room, int64_t k, double *keys,
+                      int64_t *ids, int64_t *finished, double *unseen)
+{
+    struct pass p = {.table = {measure, type, rows, stride, d, NULL, 0}, .last = last, .unit = ((double)d / ROWS + 18) * 0x1p-24};
+    struct held h;
+    struct queries a = {.q = q, .given = queries};
+    struct candidates kept;
+    const struct found f = {origin, keys, ids, finished};
+    lay_out(room, q, d, k, type, &p, &h, &a, &kept);
+    p.away = sqrt((double)d) * 0x1p-62;
+    p.vanished = (double)d * 0x1p-126;
+    for (int64_t j = 0; j < p.width; j++)
+        ((float *)p.middle)[j] = j < d ? (float)middle[j] : 0;
+    if (!ask(&p, middle, &a))
+        return 0;
+    for (int64_t i = 0; i < q; i++)
+        finished[i] = kept.count[i] = 0;
+    for (int64_t i = 0; i < q * k; i++) {
+        kept.lower[i] = -INFINITY;
+        keys[i] = -INFINITY;
+        ids[i] = INT64_MAX;
+    }
+    for (int64_t row = first; row < last; row += HELD) {
+        const int64_t count = last - row < HELD ? last - row : HELD, blocks = (count + BLOCK - 1) / BLOCK;
+        if (!take(&p, row, count, &h))
+            return 0;
+        switch (measure) {
+        case PRODUCT: TILES(PRODUCT);
+        case DIFFERENCE: TILES(DIFFERENCE);
+        default: TILES(COSINE);
+        }
+    }
+    for (int64_t i = 0; i < q; i++) {
+        struct best b = {queries + i * d, NULL, a.length[i], 0, k, keys + i * k, ids + i * k, 0, 0};
+        if (a.threshold[i] == INFINITY) {
+            for (int64_t j = 0; j < k && first + j < last; j++) {
+                b.keys[j] = measure == COSINE ? NO_COSINE : 0;
+                b.ids[j] = first + j;
+            }
+            unseen[i] = b.keys[k - 1];
+            continue;
+        }
+        sum_kept(&p.table, origin, &kept, i, first, &b);
+        finished[i] += b.finished;
+        unseen[i] = finished[i] < last - first ? keys[i * k] : -INFINITY;
+        in_order(b.keys, b.ids, k);
+    }
+    return 1;
+}
