@@ -159,6 +159,74 @@ def test_reading_every_row_once_finds_what_the_twin_finds_that_finishes_all(nati
         assert (bound <= keys[:, -1]).all()
 
 
+def found_by_codes(rows, queries, measure, k, first, last, middle):
+    """Search by codes, and hold keys and ids against the twin, which finishes every row."""
+    numbers = native.settling.MEASURES[measure], 0, rows, 0, rows.shape[1], queries, len(queries)
+    twin = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64), np.empty(len(queries), np.int64), np.empty(len(queries))
+    assert reference_screens.every_code(*numbers, first, last, None, None, None, k, *twin)
+    keys, ids, finished, bound = native.every_code(rows, queries, measure, k, first, last, middle)
+    np.testing.assert_array_equal(ids, twin[1])
+    np.testing.assert_array_equal(keys, twin[0])
+    assert (finished <= last - first).all()
+    assert (bound <= keys[:, -1]).all()
+    return finished
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("n", "d", "q", "k"), [(1, 1, 1, 1), (7, 3, 2, 9), (100, 16, 5, 10), (901, 37, 26, 3), (700, 97, 13, 20), (600, 384, 4, 64)]
+)
+def test_codes_that_are_used_once_find_what_the_twin_finds_that_finishes_all(native_level, measure, dtype, n, d, q, k):
+    random = np.random.default_rng(n + d)
+    rows, queries = rows_of(n, 2 * n, d, dtype)[::2], random.standard_normal((q, d)) * np.exp(4 * random.standard_normal((q, 1)))
+    rows[n // 2 :] = rows[: n - n // 2]  # ties
+    rows[n // 3], queries[-1] = 0, 0
+    queries[0] = rows[-1]
+    middle = rows.astype(np.float64).mean(axis=0).astype(np.float32).astype(np.float64)
+    for first, last in ((0, n), (n // 4, n), (n, n)):
+        found_by_codes(rows, queries, measure, k, first, last, middle)
+    if native_level != "numpy" and n > 600:
+        assert found_by_codes(rows, queries[1:-1], measure, k, 0, n, middle).max() < 4 * k + 16  # twice as many as there are ties
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    measure=st.sampled_from(list(MEASURES)),
+    dtype=st.sampled_from(DTYPES),
+    seed=st.integers(0, 1 << 30),
+    sizes=st.tuples(st.integers(1, 400), st.integers(1, 70), st.integers(1, 30), st.integers(1, 400)),
+    scales=st.tuples(st.sampled_from([0.0, 1.0, 30.0, 3000.0]), st.sampled_from([1e-6, 1e-3, 1.0, 1e3])),
+    asked=st.sampled_from([1e-12, 1e-4, 1.0, 1e5, 1e12]),
+    centred=st.booleans(),
+)
+def test_codes_that_are_used_once_lose_no_row(measure, dtype, seed, sizes, scales, asked, centred):
+    """Rows far from the origin, many of them equal, queries of any length, a middle that is one or is not."""
+    (n, d, k, kinds), (away, size) = sizes, scales
+    random = np.random.default_rng(seed)
+    rows = (random.standard_normal((kinds, d))[random.integers(0, kinds, n)] + away * random.standard_normal(d)).astype(np.float32)
+    rows = (rows * np.float32(size if dtype in {np.float32, np.float64} else min(1, size * 1e3))).astype(dtype)
+    rows[random.random(n) < 0.05] = 0
+    if not np.isfinite(rows.astype(np.float64)).all():
+        return
+    queries = rows[random.integers(0, n, 14)].astype(np.float64)
+    queries[:7] = asked * random.standard_normal((7, d))
+    queries[7:9] *= 1 + 1e-7 * random.standard_normal((2, d))
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
+    if (lengths[lengths > 0] < 2e-8).any():
+        return
+    middle = rows.astype(np.float64).mean(axis=0) if centred else np.zeros(d)
+    found_by_codes(rows, queries, measure, k, 0, n, middle.astype(np.float32).astype(np.float64))
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_ties_beyond_the_room_for_them_are_told_apart_by_their_ids(native_level, measure):
+    rows, queries = np.ones((3000, 5), np.float32), np.ones((2, 5))
+    found_by_codes(rows, queries, measure, 4, 0, 3000, np.zeros(5))
+    rows[2000:2004] = [[2, 2, 2, 2, 2.1]]
+    found_by_codes(rows, queries, measure, 6, 0, 3000, np.ones(5))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e10, 1e-10])
 def test_rows_and_queries_of_which_float32_sums_say_little_are_not_read_once(native_level, dtype, value):
@@ -174,6 +242,23 @@ def test_rows_and_queries_of_which_float32_sums_say_little_are_not_read_once(nat
         assert native.every_row(rows, queries, "cosine", 3, 0, 23) is None
     with pytest.raises(ArgumentError, match="every_row"):
         native.every_row(rows, queries[:, :4], "cosine", 3, 0, 23)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e10, 1e-10])
+def test_rows_and_queries_of_which_float32_sums_say_little_are_not_coded_once(native_level, dtype, value):
+    rows, queries, middle = rows_of(0, 30, 9, np.float64).astype(dtype), np.ones((2, 9)), np.zeros(9)
+    assert native.every_code(rows, queries, "cosine", 3, 0, 30, middle) is not None
+    with np.errstate(over="ignore"):
+        rows[23] = np.float64(value)
+    if np.float64(rows[23, 0]) != 0:  # float16 has no number as small as that
+        assert native.every_code(rows, queries, "cosine", 3, 0, 30, middle) is None
+    assert native.every_code(rows, queries, "cosine", 3, 0, 23, middle) is not None
+    for asked in (np.nan, np.inf, 1e20, 1e-20, 1e-200):
+        queries[1] = asked
+        assert native.every_code(rows, queries, "cosine", 3, 0, 23, middle) is None
+    with pytest.raises(ArgumentError, match="every_code"):
+        native.every_code(rows, queries, "cosine", 3, 0, 23, middle[1:])
 
 
 @pytest.mark.parametrize("room", [512, 700])

@@ -6,9 +6,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tokenspace import MEASURES, native
+from tokenspace import MEASURES
 from tokenspace.errors import ArgumentError, NotFiniteError, ShapeError
-from tokenspace.search import Exact, once, semantic_search
+from tokenspace.search import Exact, once, plan, semantic_search
 
 RNG = np.random.default_rng(3)
 
@@ -92,8 +92,9 @@ def test_progress_is_told_by_either_way() -> None:
         assert seen[-1] == (q, q)
 
 
-@pytest.mark.skipif(native.LEVEL == "numpy", reason="without kernels a matrix product serves")
-def test_few_queries_are_read_once_and_many_are_not() -> None:
-    matrix = RNG.standard_normal((20_000, 64)).astype(np.float32)
-    assert once.search_once(matrix, matrix[:4], 10, "cosine", 1) is not None
-    assert once.search_once(matrix, matrix[:2000], 10, "cosine", 1) is None
+def test_few_queries_are_read_as_they_stand_and_many_by_codes() -> None:
+    costs = plan.KNOWN["x86-64-v4-vnni"]
+    names = [plan._at_once(q, 20_000, 64, 10, costs).name for q in (1, 4, 200, 5000)]
+    assert names == ["rows", "rows", "codes", "codes"]
+    assert plan._at_once(50, 200, 64, 100, costs).name == "rows"  # where most rows are among the best, codes spare nothing
+    assert plan._at_once(2000, 20_000, 64, 10, plan.KNOWN["x86-64"]) is None  # without instructions for bytes a product is quicker

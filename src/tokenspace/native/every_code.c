@@ -20,7 +20,7 @@ enum { VECTORS = 2 }; /* of rows that a tile takes at once */
 #else
 enum { VECTORS = 1 };
 #endif
-enum { HELD = 128 };      /* rows that are coded at a time */
+enum { HELD = 256 };      /* rows that are coded at a time */
 enum { AHEAD = 3 };       /* rows fetched before they are wanted */
 enum { SURE = 127 };      /* the largest code of a query */
 enum { SPARE = 64 };      /* rows kept for a query beside twice its k */
@@ -44,6 +44,14 @@ struct held {
     float *lifted;                                 /* (HELD, width), where rows are no float32 */
     double *length;                                /* (HELD) */
 };
+struct waiting { /* for a closer look */
+    float bound[HELD + 16];
+    int32_t row[HELD + 16], count;
+};
+struct lengths {
+    const double *origin; /* d zeros */
+    double *exact;        /* (rows): by float64 sums, where one was wanted, else -1; for the cosine only */
+};
 struct queries {
     int64_t q;
     const double *given; /* (q, d) */
@@ -52,6 +60,7 @@ struct queries {
     int32_t *offset;     /* (tiles · TILE): TOP + 1 times the sum of a query's codes */
     float *terms;        /* (tiles · TILE, 4): bounds of |s' c'| and |e'|, constant, 1, all over s' */
     float *threshold;    /* (tiles · TILE): of the bounds above, over s' */
+    struct waiting *waiting; /* (TILE) */
     double *length, *off, *constant, *square, *scale; /* (q): |q|; what float32 moved it by; <q, middle>; |q'|^2; s' */
 };
 
@@ -96,12 +105,12 @@ static inline __attribute__((always_inline)) void move_on(struct sums *sums, flo
 }
 
 /* Codes x' = line - middle: writes c + bias, four codes every `apart` bytes, and returns s. `squares` become those of x, of x' and, in
- * units of s, of what the codes lost. */
+ * units of s, of what the codes lost; behind them is the sum of the codes. */
 static inline __attribute__((always_inline)) float code_line(const struct pass *p, const float *line, const float *middle, int top, int bias,
                                                              float least, uint8_t *codes, int64_t apart, double *squares)
 {
     const int64_t d = p->table.d;
-    floats left = {0};
+    floats left = {0}, code_sum = {0};
     struct sums sums = {{0}, {0}, {0}};
     const int64_t whole = d / ROWS * ROWS;
     for (int64_t k = 0; k < whole; k += ROWS) {
@@ -132,7 +141,9 @@ static inline __attribute__((always_inline)) float code_line(const struct pass *
         x *= inverse;
         rounded = x + ROUNDER;
         memcpy(&bits, &rounded, sizeof bits);
-        x -= rounded - ROUNDER;
+        rounded -= ROUNDER;
+        code_sum += rounded;
+        x -= rounded;
         left = fused(x, x, left);
         last_bytes(bits + bias, bytes);
         for (int g = 0; g < ROWS / 4; g++)
@@ -141,6 +152,7 @@ static inline __attribute__((always_inline)) float code_line(const struct pass *
     squares[0] = total(sums.own);
     squares[1] = total(sums.square);
     squares[2] = total(left);
+    squares[3] = total(code_sum);
     return s;
 }
 
@@ -157,7 +169,7 @@ static int take(const struct pass *p, int64_t row, int64_t count, struct held *h
     for (int64_t r = 0; r < count; r++) {
         const unsigned char *x = t->rows + (row + r) * t->stride;
         float *line = h->lifted + r * p->width;
-        double squares[3];
+        double squares[4];
         if (row + r + AHEAD < p->last)
             fetch(t, row + r + AHEAD);
         switch (t->type) {
@@ -218,7 +230,7 @@ static int ask(const struct pass *p, const double *middle, struct queries *a)
             return 0;
         float *own = a->rounded + i * p->width, *t = a->terms + 4 * i;
         uint8_t *codes = (uint8_t *)(a->codes + i / TILE * p->groups * TILE + i % TILE);
-        double squares[3];
+        double squares[4];
         a->length[i] = length;
         a->off[i] = round_query(query, d, own);
         a->constant[i] = pair(query, (const unsigned char *)middle, d, 0, FLOAT64, 8);
@@ -227,13 +239,9 @@ static int ask(const struct pass *p, const double *middle, struct queries *a)
             for (int64_t k = 0; k < d; k++)
                 line[k] = (float)(query[k] - middle[k]);
         const float s = code_line(p, difference ? line : own, NULL, SURE, 0, 1e-20f, codes, TILE * 4, squares);
-        int32_t sum = 0;
-        for (int64_t g = 0; g < p->groups; g++)
-            for (int j = 0; j < 4; j++)
-                sum += (int8_t)codes[g * TILE * 4 + j];
         const double moved = sqrt(squares[1]) * (1 + p->unit) + p->away, lost = lost_of(p, s, squares, moved) / s;
         const double kept = moved / s + lost, share = 0x1p-20 + 2 * p->unit, constant = a->constant[i] / s;
-        a->offset[i] = (TOP + 1) * sum;
+        a->offset[i] = (TOP + 1) * (int32_t)squares[3];
         a->scale[i] = s;
         t[0] = (float)(kept * UP);
         t[1] = (float)((lost + share * (kept + lost)) * UP);
@@ -247,7 +255,7 @@ static int ask(const struct pass *p, const double *middle, struct queries *a)
 }
 
 /* Sums up in float64 what is kept for a query, and makes of the keys its thresholds. */
-static void sum_kept(const struct table *t, const double *origin, const struct candidates *kept, int64_t query, int64_t first, struct best *b)
+static void sum_kept(const struct table *t, const struct lengths *l, const struct candidates *kept, int64_t query, int64_t first, struct best *b)
 {
     enum { NEXT = 4 };
     float *lower = kept->lower + query * kept->k, *upper = kept->upper + query * kept->room;
@@ -259,7 +267,9 @@ static void sum_kept(const struct table *t, const double *origin, const struct c
         const unsigned char *x = t->rows + (first + row[i]) * t->stride;
         if (i + NEXT < count)
             fetch(t, first + row[i + NEXT]);
-        sum_up(t, b, first + row[i], t->measure == COSINE ? sqrt(sum_of(t, origin, x, 1)) : 0, -INFINITY);
+        if (t->measure == COSINE && l->exact[row[i]] < 0)
+            l->exact[row[i]] = sqrt(sum_of(t, l->origin, x, 1));
+        sum_up(t, b, first + row[i], t->measure == COSINE ? l->exact[row[i]] : 0, b->keys[0]); /* rows come in any order */
     }
     kept->count[query] = 0;
     for (int64_t i = 0; i < kept->k; i++) /* rises with the key: still a heap */
@@ -268,7 +278,7 @@ static void sum_kept(const struct table *t, const double *origin, const struct c
 
 /* Looks at a row of those held more closely, in float32, and keeps it where its key may belong to the k best. */
 static __attribute__((noinline)) void look(const struct pass *p, const struct held *h, const struct queries *a, const struct candidates *kept,
-                                           const double *origin, int64_t query, int64_t row, int64_t r, int64_t first, struct best *b)
+                                           const struct lengths *l, int64_t query, int64_t row, int64_t r, int64_t first, struct best *b)
 {
     const struct table *t = &p->table;
     const unsigned char *x = t->type == FLOAT32 ? t->rows + (row + r) * t->stride : (const unsigned char *)(h->lifted + r * p->width);
@@ -306,7 +316,7 @@ static __attribute__((noinline)) void look(const struct pass *p, const struct he
             }
         *count = left;
         if (left > kept->room / 2)
-            sum_kept(t, origin, kept, query, first, b);
+            sum_kept(t, l, kept, query, first, b);
     }
     uppers[*count] = most;
     rows[(*count)++] = (int32_t)(row + r - first);
@@ -316,26 +326,43 @@ static __attribute__((noinline)) void look(const struct pass *p, const struct he
 }
 
 struct found {
-    const double *origin; /* d zeros */
-    double *keys;         /* (q, k): see struct best */
+    struct lengths lengths;
+    double *keys; /* (q, k): see struct best */
     int64_t *ids, *finished;
 };
 
+/* Lets the rows from `at` on wait whose bits are set. */
+static inline __attribute__((always_inline)) void let_wait(struct waiting *w, floats bounds, int64_t at, uint32_t hits)
+{
+#if defined(__AVX512BW__)
+    const __m512i rows = _mm512_add_epi32(_mm512_set1_epi32((int)at), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    _mm512_storeu_ps(w->bound + w->count, _mm512_maskz_compress_ps((__mmask16)hits, (__m512)bounds));
+    _mm512_storeu_si512(w->row + w->count, _mm512_maskz_compress_epi32((__mmask16)hits, rows));
+    w->count += __builtin_popcount(hits);
+#else
+    for (; hits; hits &= hits - 1) {
+        const int r = __builtin_ctz(hits);
+        w->bound[w->count] = bounds[r];
+        w->row[w->count++] = (int32_t)(at + r);
+    }
+#endif
+}
+
 /* `vectors` times ROWS of the `count` rows held, from `at` on, with TILE queries from `query` on. */
-static inline __attribute__((always_inline)) void tile(const struct pass *p, const struct held *h, const struct queries *a,
-                                                       const struct candidates *kept, const struct found *f, int64_t first, int64_t row,
-                                                       int64_t count, int64_t at, int64_t query, const int measure, const int vectors)
+static inline __attribute__((always_inline)) void tile_as(const struct pass *p, const struct held *h, const struct queries *a, int64_t count,
+                                                          int64_t at, int64_t query, const int measure, const int vectors)
 {
     const int32_t *own = a->codes + query * p->groups;
     const uint8_t *codes = h->codes + (at / BLOCK * p->groups * BLOCK + at % BLOCK) * 4;
+    const int64_t groups = p->groups;
     ints sum[TILE][VECTORS];
     for (int i = 0; i < TILE; i++)
         for (int v = 0; v < vectors; v++)
             sum[i][v] = (ints){0} - a->offset[query + i];
-    for (int64_t g = 0; g < p->groups; g++) {
+    for (int64_t g = 0; g < groups; g++) {
         bytes4 rows[VECTORS];
         for (int v = 0; v < vectors; v++)
-            memcpy(rows + v, codes + (v * p->groups + g) * BLOCK * 4, sizeof *rows);
+            memcpy(rows + v, codes + (v * groups + g) * BLOCK * 4, sizeof *rows);
         for (int i = 0; i < TILE; i++)
             for (int v = 0; v < vectors; v++)
                 sum[i][v] = add_products(sum[i][v], rows[v], own[g * TILE + i]);
@@ -355,27 +382,92 @@ static inline __attribute__((always_inline)) void tile(const struct pass *p, con
             key = fused(reach, (floats){0} + t[1], key);
             if (measure != PRODUCT)
                 key = fused(other, (floats){0} + t[measure == COSINE ? 2 : 3], key);
-            uint32_t hits = reaching(key, a->threshold[query + i]) & real;
-            if (__builtin_expect(hits != 0, 0)) {
-                const int64_t j = query + i;
-                struct best b = {a->given + j * p->table.d, NULL, a->length[j], 0, kept->k, f->keys + j * kept->k, f->ids + j * kept->k, 0, 0};
-                for (; hits; hits &= hits - 1)
-                    look(p, h, a, kept, f->origin, j, row, at + __builtin_ctz(hits), first, &b);
-                f->finished[j] += b.finished;
-            }
+            const uint32_t hits = reaching(key, a->threshold[query + i]) & real;
+            if (__builtin_expect(hits != 0, 0))
+                let_wait(a->waiting + i, key, at, hits);
         }
     }
 }
 
-#define TILES(measure)                                                                                  \
-    for (int64_t query = 0; query < q; query += TILE) {                                                 \
-        int64_t at = 0;                                                                                 \
-        for (; at + VECTORS * ROWS <= blocks * BLOCK; at += VECTORS * ROWS)                             \
-            tile(&p, &h, &a, &kept, &f, first, row, count, at, query, measure, VECTORS);                \
-        for (; at < blocks * BLOCK; at += ROWS)                                                         \
-            tile(&p, &h, &a, &kept, &f, first, row, count, at, query, measure, 1);                      \
-    }                                                                                                   \
-    break
+#define TILE_OF(name, measure, vectors)                                                                                               \
+    static __attribute__((noinline)) void name(const struct pass *p, const struct held *h, const struct queries *a, int64_t count,     \
+                                               int64_t at, int64_t query)                                                             \
+    {                                                                                                                                 \
+        tile_as(p, h, a, count, at, query, measure, vectors);                                                                         \
+    }
+TILE_OF(product_tile, PRODUCT, VECTORS)
+TILE_OF(difference_tile, DIFFERENCE, VECTORS)
+TILE_OF(cosine_tile, COSINE, VECTORS)
+TILE_OF(last_product_tile, PRODUCT, 1)
+TILE_OF(last_difference_tile, DIFFERENCE, 1)
+TILE_OF(last_cosine_tile, COSINE, 1)
+
+/* A bound that about k of those who wait reach, k being small. */
+static inline float pivot_of(struct waiting *w, int64_t k)
+{
+    float most[16], next;
+    for (int r = 0; r < 16; r++) {
+        most[r] = -INFINITY;
+        w->bound[w->count + r] = -INFINITY;
+    }
+    for (int32_t i = 0; i < w->count; i += 16)
+        for (int r = 0; r < 16; r++)
+            most[r] = w->bound[i + r] > most[r] ? w->bound[i + r] : most[r];
+    for (int i = 0; i < 16 && i < k; i++) /* the k-th of sixteen maxima */
+        for (int r = i + 1; r < 16; r++)
+            if (most[r] > most[i]) {
+                next = most[i];
+                most[i] = most[r];
+                most[r] = next;
+            }
+    return most[k < 16 ? k - 1 : 15];
+}
+
+/* Looks at those who wait for query j and whose bound is in from..below-1 and reaches the threshold. */
+static inline void look_at(const struct pass *p, const struct held *h, const struct queries *a, const struct candidates *kept,
+                           const struct lengths *l, int64_t j, int64_t row, int64_t first, float from, float below, struct best *b)
+{
+    const struct waiting *w = a->waiting + j % TILE;
+    for (int32_t i = 0; i < w->count; i += ROWS) {
+        floats bounds;
+        memcpy(&bounds, w->bound + i, sizeof bounds);
+        uint32_t hits = reaching(bounds, from > a->threshold[j] ? from : a->threshold[j]);
+        if (w->count - i < ROWS)
+            hits &= (1u << (w->count - i)) - 1;
+        for (; hits; hits &= hits - 1) {
+            const int32_t at = i + __builtin_ctz(hits);
+            if (w->bound[at] < below && w->bound[at] >= a->threshold[j])
+                look(p, h, a, kept, l, j, row, w->row[at], first, b);
+        }
+    }
+}
+
+/* The queries from `query` on with all rows held: those that may count wait, and the best of them are looked at first. */
+static void screen(const struct pass *p, const struct held *h, const struct queries *a, const struct candidates *kept, const struct found *f,
+                   int64_t first, int64_t row, int64_t count, int64_t query)
+{
+    static void (*const tiles[])(const struct pass *, const struct held *, const struct queries *, int64_t, int64_t, int64_t) = {
+        product_tile, difference_tile, cosine_tile, last_product_tile, last_difference_tile, last_cosine_tile};
+    const int32_t measure = p->table.measure;
+    const int64_t end = (count + BLOCK - 1) / BLOCK * BLOCK;
+    int64_t at = 0;
+    for (; at + VECTORS * ROWS <= end; at += VECTORS * ROWS)
+        tiles[measure](p, h, a, count, at, query);
+    for (; at < end; at += ROWS)
+        tiles[3 + measure](p, h, a, count, at, query);
+    for (int64_t j = query; j < query + TILE; j++) {
+        struct waiting *w = a->waiting + (j - query);
+        if (!w->count)
+            continue;
+        struct best b = {a->given + j * p->table.d, NULL, a->length[j], 0, kept->k, f->keys + j * kept->k, f->ids + j * kept->k, 0, 0};
+        const float pivot = w->count > 2 * kept->k ? pivot_of(w, kept->k) : -INFINITY;
+        look_at(p, h, a, kept, &f->lengths, j, row, first, pivot, INFINITY, &b);
+        if (pivot > -INFINITY)
+            look_at(p, h, a, kept, &f->lengths, j, row, first, -INFINITY, pivot, &b);
+        f->finished[j] += b.finished;
+        w->count = 0;
+    }
+}
 
 /* Takes `size` bytes of the room, a whole number of the cache's lines; without a room only counts them. */
 static inline void *taken(uint8_t **room, int64_t *counted, int64_t size)
@@ -388,8 +480,8 @@ static inline void *taken(uint8_t **room, int64_t *counted, int64_t size)
     return here;
 }
 
-static int64_t lay_out(uint8_t *room, int64_t q, int64_t d, int64_t k, int32_t type, struct pass *p, struct held *h, struct queries *a,
-                       struct candidates *kept)
+static int64_t lay_out(uint8_t *room, int64_t n, int64_t q, int64_t d, int64_t k, int32_t type, struct pass *p, struct held *h,
+                       struct queries *a, struct candidates *kept, double **exact)
 {
     int64_t bytes = 64;
     const int64_t width = p->width = (d + 15) / 16 * 16, all = (q + TILE - 1) / TILE * TILE;
@@ -410,9 +502,11 @@ static int64_t lay_out(uint8_t *room, int64_t q, int64_t d, int64_t k, int32_t t
     a->offset = taken(&room, &bytes, 4 * all);
     a->terms = taken(&room, &bytes, 16 * all);
     a->threshold = taken(&room, &bytes, 4 * all);
+    a->waiting = taken(&room, &bytes, TILE * sizeof(struct waiting));
     double **const numbers[] = {&a->length, &a->off, &a->constant, &a->square, &a->scale};
     for (int i = 0; i < 5; i++)
         *numbers[i] = taken(&room, &bytes, 8 * q);
+    *exact = taken(&room, &bytes, 8 * n);
     kept->lower = taken(&room, &bytes, 4 * q * k);
     kept->upper = taken(&room, &bytes, 4 * q * kept->room);
     kept->row = taken(&room, &bytes, 4 * q * kept->room);
@@ -420,14 +514,15 @@ static int64_t lay_out(uint8_t *room, int64_t q, int64_t d, int64_t k, int32_t t
     return bytes;
 }
 
-/* How many bytes of room a search takes. */
-int64_t ts_every_code_room(int64_t q, int64_t d, int64_t k, int32_t type)
+/* How many bytes of room a search of n rows takes. */
+int64_t ts_every_code_room(int64_t n, int64_t q, int64_t d, int64_t k, int32_t type)
 {
     struct pass p;
     struct held h;
     struct queries a;
     struct candidates kept;
-    return lay_out(NULL, q, d, k, type, &p, &h, &a, &kept);
+    double *exact;
+    return lay_out(NULL, n, q, d, k, type, &p, &h, &a, &kept, &exact);
 }
 
 /* Searches rows first..last-1 for the k nearest of each of q queries, and writes them best first; returns 0, and nothing of use, where a
@@ -441,30 +536,31 @@ int32_t ts_every_code(int32_t measure, int32_t type, const unsigned char *rows, 
     struct held h;
     struct queries a = {.q = q, .given = queries};
     struct candidates kept;
-    const struct found f = {origin, keys, ids, finished};
-    lay_out(room, q, d, k, type, &p, &h, &a, &kept);
+    struct found f = {{origin, NULL}, keys, ids, finished};
+    lay_out(room, last - first, q, d, k, type, &p, &h, &a, &kept, &f.lengths.exact);
     p.away = sqrt((double)d) * 0x1p-62;
     p.vanished = (double)d * 0x1p-126;
     for (int64_t j = 0; j < p.width; j++)
         ((float *)p.middle)[j] = j < d ? (float)middle[j] : 0;
     if (!ask(&p, middle, &a))
         return 0;
+    for (int64_t i = 0; measure == COSINE && i < last - first; i++)
+        f.lengths.exact[i] = -1;
     for (int64_t i = 0; i < q; i++)
         finished[i] = kept.count[i] = 0;
+    for (int i = 0; i < TILE; i++)
+        a.waiting[i].count = 0;
     for (int64_t i = 0; i < q * k; i++) {
         kept.lower[i] = -INFINITY;
         keys[i] = -INFINITY;
         ids[i] = INT64_MAX;
     }
     for (int64_t row = first; row < last; row += HELD) {
-        const int64_t count = last - row < HELD ? last - row : HELD, blocks = (count + BLOCK - 1) / BLOCK;
+        const int64_t count = last - row < HELD ? last - row : HELD;
         if (!take(&p, row, count, &h))
             return 0;
-        switch (measure) {
-        case PRODUCT: TILES(PRODUCT);
-        case DIFFERENCE: TILES(DIFFERENCE);
-        default: TILES(COSINE);
-        }
+        for (int64_t query = 0; query < q; query += TILE)
+            screen(&p, &h, &a, &kept, &f, first, row, count, query);
     }
     for (int64_t i = 0; i < q; i++) {
         struct best b = {queries + i * d, NULL, a.length[i], 0, k, keys + i * k, ids + i * k, 0, 0};
@@ -476,7 +572,7 @@ int32_t ts_every_code(int32_t measure, int32_t type, const unsigned char *rows, 
             unseen[i] = b.keys[k - 1];
             continue;
         }
-        sum_kept(&p.table, origin, &kept, i, first, &b);
+        sum_kept(&p.table, &f.lengths, &kept, i, first, &b);
         finished[i] += b.finished;
         unseen[i] = finished[i] < last - first ? keys[i * k] : -INFINITY;
         in_order(b.keys, b.ids, k);

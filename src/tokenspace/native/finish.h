@@ -92,14 +92,27 @@ static inline double rough_bound(const struct table *t, const struct best *b, in
 /* Writes a query in float32, filled up with zeros to a whole vector; returns how far that moved it, rounded up. */
 static inline double round_query(const double *query, int64_t d, float *rounded)
 {
-    double off = 0;
-    for (int64_t j = 0; j < d; j++) {
-        rounded[j] = (float)query[j];
-        off += (query[j] - rounded[j]) * (query[j] - rounded[j]);
+    lanes off = {0};
+    double each[WIDTH], sum = 0;
+    int64_t j = 0;
+    for (; j + WIDTH <= d; j += WIDTH) {
+        lanes x;
+        memcpy(&x, query + j, sizeof x);
+        const singles y = __builtin_convertvector(x, singles);
+        memcpy(rounded + j, &y, sizeof y);
+        x -= __builtin_convertvector(y, lanes);
+        off += x * x;
     }
-    for (int64_t j = d; j % ROWS; j++)
+    memcpy(each, &off, sizeof each);
+    for (int i = 0; i < WIDTH; i++)
+        sum += each[i];
+    for (; j < d; j++) {
+        rounded[j] = (float)query[j];
+        sum += (query[j] - rounded[j]) * (query[j] - rounded[j]);
+    }
+    for (; j % ROWS; j++)
         rounded[j] = 0;
-    return sqrt(off) * (1 + 0x1p-20);
+    return sqrt(sum) * (1 + 0x1p-20);
 }
 
 static inline __attribute__((always_inline)) double sum_of(const struct table *t, const double *query, const unsigned char *x, int difference)

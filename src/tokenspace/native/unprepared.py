@@ -61,7 +61,7 @@ def every_row(matrix: NDArray[Any], queries: NDArray[np.float64], measure: str, 
     return found if run(*_table(matrix, measure), queries, q, first, last, *rooms, k, *found) else None
 
 
-def every_code(  # noqa: PLR0913, PLR0917 - those of every_row, and one
+def every_code(
     matrix: NDArray[Any], queries: NDArray[np.float64], measure: str, k: int, first: int, last: int, middle: NDArray[np.float64]
 ) -> Found | None:
     """Return what `every_row` does, and None where it does: by codes of the rows, which many queries are worth.
@@ -92,7 +92,7 @@ def every_code(  # noqa: PLR0913, PLR0917 - those of every_row, and one
         message = f"every_code: a middle of shape {middle.shape}, {last - first} rows, for a matrix of shape {matrix.shape}"
         raise ArgumentError(message)
     table, found, sized = _table(matrix, measure), _found(q, k), kernel("every_code_room")
-    room = np.empty(0 if sized is None else sized(q, d, k, table[1]), np.uint8)
+    room = np.empty(0 if sized is None else sized(last - first, q, d, k, table[1]), np.uint8)
     run = kernel("every_code") or reference.every_code
     return found if run(*table, queries, q, first, last, np.zeros(d), middle, room, k, *found) else None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from tokenspace import native
 from tokenspace.cache import cache_folder
 from tokenspace.errors import ArgumentError
+from tokenspace.native.unprepared import LONGEST
 from tokenspace.search.screen import SEEN
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ ms for 100 queries of 10,000 rows of 384 numbers, 7.4 ms for 128 numbers."""
 
 CODED_ONCE = 0.5
 """Times `Costs.code` that coding a number takes where the code is used at once and not kept: 1.6 ms for 10,000 rows of 384 numbers."""
+
+
+LOOKED = 20
+"""Rows beside its k whose float64 sums take as long as all that a query of codes does beside the codes: 5 µs for 384 numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +183,26 @@ def expected(q: int, n: int, d: int, k: int, costs: Costs, ready: Ready) -> dict
     }
 
 
-def at_once(q: int, n: int, d: int, k: int) -> tuple[OnceName, float] | None:
-    """Return how rows are best read once for q queries, and the seconds that one thread takes; None where to prepare a search takes less.
+class Once(NamedTuple):
+    """How rows are best read once, and what that costs one thread in seconds.
+
+    Attributes
+    ----------
+    name : "rows" or "codes"
+        Each number as it stands, or coded as it is read.
+    seconds : float
+    coding, query : float
+        Of the codes: what making them takes; and what each query does that finds k rows of its own, however few there are.
+    """
+
+    name: OnceName
+    seconds: float
+    coding: float
+    query: float
+
+
+def at_once(q: int, n: int, d: int, k: int) -> Once | None:
+    """Return how rows are best read once for q queries; None where to prepare a search, and make it, takes less.
 
     Parameters
     ----------
@@ -189,17 +212,18 @@ def at_once(q: int, n: int, d: int, k: int) -> tuple[OnceName, float] | None:
 
 
 @lru_cache(maxsize=256)
-def _at_once(q: int, n: int, d: int, k: int, costs: Costs) -> tuple[OnceName, float] | None:
+def _at_once(q: int, n: int, d: int, k: int, costs: Costs) -> Once | None:
     numbers, lift = float(n) * d, costs.finish * READ
-    seconds: dict[OnceName, float] = {
-        "rows": numbers * lift + q * numbers * ONCE * costs.floats + q * n * ONCE_KEY * costs.single_key,
-        "codes": numbers * costs.code * CODED_ONCE + q * numbers * costs.bytes + q * n * costs.bytes_key + q * (k + 20) * d * costs.finish,
-    }
-    name = min(seconds, key=seconds.__getitem__)
+    coding, query = numbers * costs.code * CODED_ONCE, (k + LOOKED) * d * costs.finish
+    ways: dict[OnceName, float] = {"rows": numbers * lift + q * numbers * ONCE * costs.floats + q * n * ONCE_KEY * costs.single_key}
+    if 4 * k <= n and d <= LONGEST:
+        ways["codes"] = coding + q * (query + numbers * costs.bytes + n * costs.bytes_key)
+    name = min(ways, key=ways.__getitem__)
     paths = expected(q, n, d, k, costs, Ready(single=True))
     # To prepare is to measure the rows' lengths, and for the codes to make them.
     others = min(paths["product"], paths["bytes"] + 1e-9 * (numbers * costs.code + CODING * costs.call))
-    return (name, 1e-9 * seconds[name]) if 1e-9 * seconds[name] < others + 1e-9 * (numbers * lift + costs.call) else None
+    way = Once(name, 1e-9 * ways[name], 1e-9 * coding, 1e-9 * query)
+    return way if way.seconds < others + 1e-9 * (numbers * lift + costs.call) else None
 
 
 def choose(q: int, n: int, d: int, k: int, *, usable: tuple[PathName, ...], ready: Ready, costs: Costs | None = None) -> Plan:

@@ -39,7 +39,7 @@ def semantic_search(
     threads : int, optional
         Default: as many as CPUs this process may use. The answer is the same for any number.
     progress : callable, optional
-        Called with (queries done, q) after every 512 queries.
+        Called with (queries done, q) after every 2,048 queries or fewer.
 
     Returns
     -------
@@ -54,8 +54,8 @@ def semantic_search(
 
     Notes
     -----
-    For few queries the rows are read once and nothing is prepared; for many they are coded first, as `Exact` would for itself. For many
-    searches in one corpus make one `Exact` and keep it.
+    The rows are read once and nothing of them is kept: for few queries as they stand, for many coded on the way. For many searches in one
+    corpus make one `Exact` and keep it.
 
     Examples
     --------
@@ -64,10 +64,5 @@ def semantic_search(
     """
     check_measure(measure)
     matrix, threads = as_matrix(corpus, "matrix"), local.thread_count(threads)
-    found = search_once(matrix, queries, k, measure, threads)
-    if found is None:
-        return Exact(matrix, measure, threads=threads).search(queries, k, progress=progress)
-    if progress is not None:
-        count = 1 if found.ids.ndim == 1 else len(found.ids)
-        progress(count, count)
-    return found
+    found = search_once(matrix, queries, k, measure, threads, progress)
+    return Exact(matrix, measure, threads=threads).search(queries, k, progress=progress) if found is None else found
