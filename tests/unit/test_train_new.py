@@ -32,7 +32,8 @@ from tokenspace.errors import ArgumentError, ModelFolderError, NotFiniteError, O
 from tokenspace.torch import loss as loss_module  # noqa: E402
 from tokenspace.train.new_rows import reading, train_new_rows  # noqa: E402
 from tokenspace.train.new_rows.network import loaded, partial, written  # noqa: E402
-from tokenspace.train.new_rows.objectives import objective_of, padded, pooling_of  # noqa: E402
+from tokenspace.train.new_rows.objectives import SentenceVectors, objective_of, padded, pooling_of  # noqa: E402
+from tokenspace.train.new_rows.optimising import optimiser_of  # noqa: E402
 from tokenspace.train.new_rows.texts import Cutter  # noqa: E402
 
 WORDS = [f"{a}{b}" for a in ("ba", "do", "ki", "lu", "me") for b in ("ra", "si", "to")]
@@ -173,7 +174,7 @@ def test_losses_in_blocks_are_those_of_all_logits(folder_of, monkeypatch, kind, 
 
 
 def test_half_precision_models_train(folder_of, tmp_path):
-    trained = train_new_rows(folder_of("bert", torch.bfloat16), texts(), out=tmp_path / "out", steps=10, batch=16)
+    trained = train_new_rows(folder_of("bert", torch.bfloat16), texts(), out=tmp_path / "out", steps=20, batch=16)
     assert trained.proof
     assert trained.after > trained.before
     assert checkpoint.open(tmp_path / "out").embedding.dtype == "BF16"
@@ -187,8 +188,9 @@ def test_the_same_seed_gives_the_same_rows(folder_of, tmp_path):
         np.testing.assert_array_equal(rows, rows_of(tmp_path / "b")[name])
 
 
-def test_a_stopped_training_is_usable_and_goes_on_to_the_same_rows(folder_of, tmp_path):
-    folder = folder_of("gpt2")
+@pytest.mark.parametrize("kind", ["gpt2", "bert"])
+def test_a_stopped_training_is_usable_and_goes_on_to_the_same_rows(folder_of, tmp_path, kind):
+    folder = folder_of(kind)
     whole = train_new_rows(folder, texts(), out=tmp_path / "whole", steps=6, batch=8)
 
     def stop(done, _steps, _loss):
@@ -209,6 +211,32 @@ def test_a_stopped_training_is_usable_and_goes_on_to_the_same_rows(folder_of, tm
     assert not (tmp_path / "out.training.safetensors").exists()
     with pytest.raises(ArgumentError, match="nothing to go on"):
         train_new_rows(folder, texts(), out=tmp_path / "out", steps=6, batch=8, resume=True)
+
+
+def test_an_encoders_rows_share_an_offset_and_a_map(folder_of):
+    """Steps of the rows themselves are those of own + start @ map + offset, by torch's gradients."""
+    opened = checkpoint.open(folder_of("bert"))
+    ids = np.arange(opened.rows - 4, opened.rows)
+    network = loaded(opened, SentenceVectors)
+    extended = partial(network, ids)
+    optimiser = optimiser_of(extended, SentenceVectors(network, opened, ids, None), 0.01)
+    rows, start = extended.layer.new_rows, extended.layer.new_rows.detach().clone()
+    wanted = torch.randn(start.shape, generator=torch.Generator().manual_seed(0))
+    own, offset, square = (torch.zeros(shape, requires_grad=True) for shape in (start.shape, start.shape[1:], (start.shape[1],) * 2))
+    groups = [{"params": [own], "lr": 0.01}, {"params": [offset, square], "lr": 0.003}]
+    plain = torch.optim.AdamW(groups, weight_decay=0.0)
+    scaled = start / start.abs().sum(1).mean()
+    for step in range(5):
+        for group in optimiser.param_groups:
+            group["lr"] = 0.01 * group["share"]
+        sums = start + own + scaled @ square + offset
+        for each, values in ((optimiser, rows), (plain, sums)):
+            each.zero_grad()
+            torch.autograd.backward(((values - wanted)[step % 4] ** 2).sum())  # one row is seen at a time
+            each.step()
+    reached = start + own + scaled @ square + offset
+    assert (reached - start).abs().max() > 0.05
+    np.testing.assert_allclose(rows.detach(), reached.detach(), atol=1e-5)
 
 
 def test_named_tokens_train_alone(folder_of, tmp_path):

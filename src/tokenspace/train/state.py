@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from tokenspace.errors import ArgumentError, HeaderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     import torch
@@ -31,14 +31,14 @@ class State:
     def write(self, optimiser: torch.optim.Optimizer, settings: Mapping[str, Any], step: int) -> None:
         """Write it, whole or not at all."""
         tensors = {}
-        for place, parameter in enumerate(optimiser.param_groups[0]["params"]):
+        for place, parameter in enumerate(_parameters(optimiser)):
             tensors[f"{place}"] = parameter.detach().clone()
             tensors |= {f"{place}.{name}": value.clone() for name, value in optimiser.state.get(parameter, {}).items()}
         beside = self.path.with_name(self.path.name + ".new")
         save_file(tensors, beside, metadata={"settings": json.dumps(dict(settings)), "step": str(step)})
         beside.replace(self.path)
 
-    def read(self, parameters: Sequence[torch.nn.Parameter], optimiser: torch.optim.Optimizer, settings: Mapping[str, Any]) -> int:
+    def read(self, optimiser: torch.optim.Optimizer, settings: Mapping[str, Any]) -> int:
         """Take up what the file has; return the step.
 
         Raises
@@ -63,7 +63,7 @@ class State:
             name = differing[0]
             message = f"the training that was stopped had {name} {before.get(name)!r}; seen {settings[name]!r}"
             raise ArgumentError(message, hint="give the same values, or start anew without resume (--resume)")
-        for place, parameter in enumerate(parameters):
+        for place, parameter in enumerate(_parameters(optimiser)):
             held = tensors.get(f"{place}")
             if held is None or held.shape != parameter.shape:
                 raise HeaderError(self.path, f"expected rows of shape {tuple(parameter.shape)}", hint="remove it and start anew")
@@ -72,3 +72,7 @@ class State:
             if found:
                 optimiser.state[parameter] = found
         return step
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]

@@ -1,6 +1,7 @@
 """What the new rows are trained for. Where it is distillation, the model without its new tokens says what is right, not labels.
 
-An objective takes a model and a batch of texts in both cuts, and gives a loss; its `load` names the class of transformers that it needs.
+An objective takes a model and a batch of texts in both cuts, and gives a loss; its `load` names the class of transformers that it needs,
+and `shared` says whether rows learn from each other.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Objective:
 
     load = "AutoModel"
     needs_head = False
+    shared = False
     measure = "loss"
 
     def __init__(self, model: Any, opened: Model, ids: NDArray[np.int64], head: Output | None) -> None:
@@ -69,6 +71,7 @@ class Objective:
 class SentenceVectors(Objective):
     """1 - cosine of the text's vector, in the new cut, with that of the model in the old cut."""
 
+    shared = True
     measure = "cosine"
 
     def __init__(self, model: Any, opened: Model, ids: NDArray[np.int64], head: Output | None) -> None:

@@ -253,7 +253,7 @@ def train_siamese(  # noqa: PLR0913 - each an option of the command
     }
     measure, score = _measure(encoder, goal, measured)
     before = score()
-    done = state.read(parameters, optimiser, settings) if resume else 0
+    done = state.read(optimiser, settings) if resume else 0
     course = [Evaluated(0, float("nan"), before)]
 
     def note(step: int, loss: float) -> None:
