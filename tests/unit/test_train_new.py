@@ -223,7 +223,7 @@ def test_an_encoders_rows_share_an_offset_and_a_map(folder_of):
     rows, start = extended.layer.new_rows, extended.layer.new_rows.detach().clone()
     wanted = torch.randn(start.shape, generator=torch.Generator().manual_seed(0))
     own, offset, square = (torch.zeros(shape, requires_grad=True) for shape in (start.shape, start.shape[1:], (start.shape[1],) * 2))
-    groups = [{"params": [own], "lr": 0.01}, {"params": [offset, square], "lr": 0.003}]
+    groups = [{"params": [own], "lr": 0.006}, {"params": [offset, square], "lr": 0.003}]
     plain = torch.optim.AdamW(groups, weight_decay=0.0)
     scaled = start / start.abs().sum(1).mean()
     for step in range(5):
@@ -235,7 +235,7 @@ def test_an_encoders_rows_share_an_offset_and_a_map(folder_of):
             torch.autograd.backward(((values - wanted)[step % 4] ** 2).sum())  # one row is seen at a time
             each.step()
     reached = start + own + scaled @ square + offset
-    assert (reached - start).abs().max() > 0.05
+    assert (reached - start).abs().max() > 0.03
     np.testing.assert_allclose(rows.detach(), reached.detach(), atol=1e-5)
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tokenspace.torch import Extended
     from tokenspace.train.new_rows.objectives import Objective
 
-SHARE = 0.3
-"""Learning rate of what the rows share, as a share of their own."""
+OWN, SHARED = 0.6, 0.3
+"""Shares of the learning rate where rows share an offset and a map: of what is each row's own, and of those."""
 
 
 class Shared:
@@ -64,11 +64,11 @@ def optimiser_of(extended: Extended, goal: Objective, lr: float) -> torch.optim.
         Whether rows share is its `shared`.
     lr : float
     """
-    groups: list[dict[str, Any]] = [{"params": extended.parameters(), "share": 1.0}]
+    groups: list[dict[str, Any]] = [{"params": extended.parameters(), "share": OWN if goal.shared else 1.0}]
     if not goal.shared:
         return torch.optim.AdamW(groups, lr=lr, weight_decay=0.0)
     shared = Shared(extended.layer.new_rows)
-    groups.append({"params": [shared.offset, shared.map], "share": SHARE})
+    groups.append({"params": [shared.offset, shared.map], "share": SHARED})
     optimiser = torch.optim.AdamW(groups, lr=lr, weight_decay=0.0)
     optimiser.register_step_pre_hook(shared.gather)
     optimiser.register_step_post_hook(shared.give)

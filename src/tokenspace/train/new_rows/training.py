@@ -179,7 +179,8 @@ def train_new_rows(  # noqa: PLR0913 - each an option of the command
     Notes
     -----
     For sentence vectors the rows learn from each other: beside its own numbers, each gets an offset and a linear map of what it began
-    as, the same for all rows and learnt at 0.3 times `lr`. The map takes four times d x d float32 numbers while it trains.
+    as, the same for all rows. They learn at 0.3 times `lr`, what is a row's own at 0.6 times. The map takes four
+    times d x d float32 numbers while it trains.
 
     Dropout is off. A step costs three passes of the network, two for the texts and one for the teacher, and for the rows what the
     batch costs. Deterministic for a seed on one machine and number of threads. While it runs, and after a stop, the file
