@@ -81,13 +81,14 @@ def test_a_reader_that_leaves_is_no_error(vectors: str) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_stopping_it_is_no_traceback(vectors: str) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_it_is_no_traceback(vectors: str, sent: signal.Signals) -> None:
     process = start("near", "-", "-t", vectors)
     assert process.stdin is not None
     process.stdin.write("king\n" * 64)  # as many as are searched together: their answers show that it runs
     process.stdin.flush()
     time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err

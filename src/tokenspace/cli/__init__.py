@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import warnings
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -60,7 +62,8 @@ names, where \\t, \\n, \\r and \\\\ stand for tab, line ends and backslash in a 
 
 \b
 Exit codes: 0 done, 1 bad data (unknown token, broken file...), 2 bad use
-(unknown option...), 130 stopped with Ctrl-C, 141 the reader closed the pipe.
+(unknown option...), 130 stopped with Ctrl-C or asked to end (SIGTERM), 141 the
+reader closed the pipe.
 
 \b
 Completion of commands, options, tables and tokens, for ~/.bashrc or ~/.zshrc:
@@ -113,6 +116,7 @@ class Commands(click.Group):
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run, and leave with a documented exit code."""
         _let_any_token_through()
+        _end_as_by_hand()
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers' own, about loading weights
         warnings.showwarning = _note
         extra["standalone_mode"] = False
@@ -166,6 +170,12 @@ def _let_any_token_through() -> None:
         if hasattr(stream, "reconfigure"):
             universal = (stream.encoding or "").lower().replace("-", "") == "utf8"
             stream.reconfigure(errors="surrogateescape" if universal else "backslashreplace")
+
+
+def _end_as_by_hand() -> None:
+    """Take a request to end (kill, a scheduler's time limit) as Ctrl-C: what was trained is kept, and nothing half-written is left."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
