@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tokenspace.checkpoint.folders.contents import open_folder
 from tokenspace.checkpoint.tokenizers import cutting, tokenizer_json
+from tokenspace.checkpoint.tokenizers.files import open_tokenizer
+from tokenspace.checkpoint.tokenizers.new_token import NewToken
+from tokenspace.errors import DuplicateTokenError, TokenError
 
 tokenizers = pytest.importorskip("tokenizers")
 
@@ -102,6 +106,51 @@ def test_the_parts_of_a_word_are_all_that_matters(make: Any, tmp_path: Path) -> 
         expected = [[number for number in whole.encode(text, add_special_tokens=False).ids if number != unknown] for text in texts]
         assert cutting.pieces(file, texts) == expected
         assert [cutting.pieces(file, [text])[0] for text in texts[:20]] == expected[:20]
+
+
+@pytest.mark.parametrize("make", [byte_level, byte_level_words_first, like_llama, like_clip, like_bert, unigram, words])
+def test_a_token_that_would_take_anothers_place_is_refused(make: Any, tmp_path: Path) -> None:
+    whole = make()
+    whole.add_tokens(["New York"])
+    path = tmp_path / "tokenizer.json"
+    whole.save(str(path))
+    (tmp_path / "config.json").write_text("{}")
+    known = [word for word in dict.fromkeys(" ".join(TEXT).split()) if len(whole.encode(word, add_special_tokens=False).ids) == 1]
+    assert known
+    refused = 0
+    tried = ["New York", "NEW york", "日ü", *known[:10], *map(str.upper, known[:10]), *(some_text().strip() for _ in range(60))]
+    for text in dict.fromkeys(tried):
+        tokenizer = open_tokenizer(open_folder(tmp_path), [text])
+        if not text or tokenizer.fast.known:
+            continue
+        before = {word: whole.encode(word, add_special_tokens=False).ids for word in [*known, "New York"] if word != text}
+        added = tokenizers.Tokenizer.from_str(whole.to_str())
+        added.add_tokens([text])
+        changed = [word for word, ids in before.items() if len(ids) == 1 and len(added.encode(word, add_special_tokens=False).ids) == 1]
+        changed = [word for word in changed if added.encode(word, add_special_tokens=False).ids != before[word]]
+        try:
+            tokenizer.check_told_apart([NewToken(text)])
+        except (DuplicateTokenError, TokenError):
+            refused += 1
+        else:
+            assert not changed, text
+    assert bool(refused) == (make is not words)  # which takes every text as it is spelt
+
+
+def test_two_spellings_of_one_token_are_refused_where_the_tokenizer_sees_no_difference(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    (tmp_path / "config.json").write_text("{}")
+    pair = [NewToken("Kubectl"), NewToken("kubectl")]
+    like_bert().save(str(path))
+    tokenizer = open_tokenizer(open_folder(tmp_path))
+    with pytest.raises(DuplicateTokenError, match="'Kubectl' and 'kubectl' are the same") as raised:
+        tokenizer.check_told_apart(pair)
+    assert raised.value.rows == (0, 1)
+    tokenizer.check_told_apart([NewToken("Kubectl", normalized=False), NewToken("kubectl")])
+    with pytest.raises(TokenError, match="nothing is left"):
+        tokenizer.check_told_apart([NewToken("\u0001")])
+    words().save(str(path))
+    open_tokenizer(open_folder(tmp_path)).check_told_apart(pair)
 
 
 def test_texts_of_too_many_parts_go_to_the_whole_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

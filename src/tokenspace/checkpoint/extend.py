@@ -129,7 +129,7 @@ def extend(
     Raises
     ------
     TokenError, DuplicateTokenError
-        If a token is empty, given twice, or there already.
+        If a token is empty, given twice, or there already, also where only the tokenizer takes two spellings for one.
     ModelFolderError, FileContentError
         In one of their kinds, if the folder is not what it should be: see `tokenspace.errors`.
     OutputError
@@ -172,6 +172,7 @@ def extend(
     opened = open_model(model, embedding=embedding, wanted=names)
     check_place(Path(out), source=opened.folder.root, force=force)
     opened.tokenizer.check_absent(added)
+    opened.tokenizer.check_told_apart(added)
     rows = starting.start(opened, names, init, start)
     total = max(opened.rows, opened.taken + len(names))
     total += -total % pad_to

@@ -7,6 +7,8 @@ is asked about, then gets a tokenizer of the parts of those words.
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from tokenspace.checkpoint.tokenizers.tokenizer_json import MERGED, Sought, Text
 from tokenspace.errors import FileContentError, HeaderError, MissingExtraError, ModelFolderError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 LONGEST = 48
 """Bytes of a token up to which it must be part of a word to be kept; longer ones, some hundred in a vocabulary, are all kept."""
@@ -45,13 +47,39 @@ def pieces(file: TokenizerJson, texts: Sequence[str]) -> list[list[int]]:
     -----
     O(bytes of the file): 0.1 CPU seconds for 256,000 tokens with their merges, in some MB.
     """
+    with _library(file) as library:
+        return [[number for number in ids if number is not None] for ids, _ in _cut(library, file, texts)]
+
+
+def alone(file: TokenizerJson, texts: Sequence[str]) -> list[int | None]:
+    """Return the id of each text that is one token as it is, whatever letters that has; None for the others. Raises as `pieces`."""
+    with _library(file) as library:
+        return [ids[0] if len(ids) == 1 and whole else None for ids, whole in _cut(library, file, texts)]
+
+
+def normal_forms(file: TokenizerJson, texts: Sequence[str]) -> list[str]:
+    """Return what the tokenizer makes of each text before it cuts it: lower case, for an uncased model. Raises as `pieces`."""
+    with _library(file) as library, file.mapped() as text:
+        begin, end = file.spans.get("normalizer", (0, 0))
+        normalizer = _echo(library, {"normalizer": json.loads(text[begin:end])} if end else {}, "\U0010ffff").normalizer
+    return [normalizer.normalize_str(one) for one in texts] if normalizer else list(texts)
+
+
+def is_installed() -> bool:
+    """Whether the package tokenizers is there."""
+    return importlib.util.find_spec("tokenizers") is not None
+
+
+@contextlib.contextmanager
+def _library(file: TokenizerJson) -> Iterator[Any]:
+    """Yield the library's class for a tokenizer; what it says of the file becomes our errors."""
     try:
         import tokenizers  # noqa: PLC0415 - an extra
     except ImportError:
         message = "cutting a new token into old ones needs the package tokenizers, which is not installed"
         raise MissingExtraError(message, hint='pip install "tokenspace[transformers]", or start the rows with init="mean"') from None
     try:
-        return _pieces(tokenizers.Tokenizer, file, texts)
+        yield tokenizers.Tokenizer
     except (KeyError, RecursionError, ValueError) as error:
         if isinstance(error, FileContentError):
             raise
@@ -62,7 +90,8 @@ def pieces(file: TokenizerJson, texts: Sequence[str]) -> list[list[int]]:
         raise ModelFolderError(file.path, f"the tokenizers library cannot read it: {error!s:.120}") from None
 
 
-def _pieces(library: Any, file: TokenizerJson, texts: Sequence[str]) -> list[list[int]]:
+def _cut(library: Any, file: TokenizerJson, texts: Sequence[str]) -> list[tuple[list[int | None], bool]]:
+    """Return the ids that each text is cut into, None for what is unknown, and whether they cover it."""
     with file.mapped() as text:
         spans = file.spans
         values = {key: json.loads(text[begin:end]) for key, (begin, end) in spans.items() if key not in LARGE}
@@ -83,9 +112,13 @@ def _pieces(library: Any, file: TokenizerJson, texts: Sequence[str]) -> list[lis
     if unknown is None and isinstance(model.get("unk_token"), str):
         unknown = small.token_to_id(model["unk_token"])
         unknown = numbers.get(unknown) if numbers else unknown
-    cut = (small.encode(one, add_special_tokens=False).ids for one in texts)
-    whole = ([numbers[number] for number in ids] if numbers else ids for ids in cut)
-    return [[number for number in ids if number != unknown] for ids in whole]
+    found = []
+    for one in texts:
+        cut = small.encode(one, add_special_tokens=False)
+        ids = [numbers[number] for number in cut.ids] if numbers else cut.ids
+        covers = one[slice(cut.offsets[0][0], cut.offsets[-1][1])].strip() == one.strip() if ids else False
+        found.append(([None if number == unknown else number for number in ids], covers))
+    return found
 
 
 LARGE = ("model", "model.vocab", "model.merges")
@@ -98,12 +131,17 @@ def _built(library: Any, shell: dict[str, Any], model: dict[str, Any]) -> Any:
     return library.from_str(json.dumps(shell | {"model": model}))
 
 
+def _echo(library: Any, shell: dict[str, Any], nothing: str) -> Any:
+    """Return a tokenizer whose model knows a text that does not come, and nothing else."""
+    return _built(library, shell, {"type": "Unigram", "unk_id": 0, "vocab": [[nothing, 0.0]], "byte_fallback": False})
+
+
 def _words(library: Any, shell: dict[str, Any], texts: Sequence[str]) -> set[str]:
     """Return what a model is asked to cut: a model that knows nothing gives each word back as one unknown piece."""
     nothing = "\U0010ffff"
     while any(nothing in text for text in texts):
         nothing += "\U0010ffff"
-    echo = _built(library, shell, {"type": "Unigram", "unk_id": 0, "vocab": [[nothing, 0.0]], "byte_fallback": False})
+    echo = _echo(library, shell, nothing)
     return {word for text in texts for word in echo.encode(text, add_special_tokens=False).tokens}
 
 

@@ -13,6 +13,7 @@ from tokenspace.errors import (
     DuplicateTokenError,
     MissingPartError,
     SlowTokenizerError,
+    TokenError,
     TokenizerMismatchError,
 )
 
@@ -61,6 +62,44 @@ class Tokenizer:
                 message = f"the token {token.content!r:.60} is in the tokenizer already, as {number:,}"
                 error = DuplicateTokenError(message, hint="leave it out: it has a row")
                 error.rows = (number, place)
+                raise error
+
+    def check_told_apart(self, tokens: Sequence[NewToken]) -> None:
+        """Raise where a token would be found in the text in the place of another: "KING" is "king" to an uncased model.
+
+        Raises
+        ------
+        DuplicateTokenError
+            Naming the first; its `rows` are the other's id, or place in the list, and its own place.
+        TokenError
+            If the tokenizer makes nothing of one.
+        ModelFolderError
+            If the tokenizers library cannot read the file.
+
+        Notes
+        -----
+        Tokens that are not `normalized` are found as they are spelt, and are not looked at. Without the package tokenizers none is.
+        """
+        looked_for = {place: token.content for place, token in enumerate(tokens) if token.normalized}
+        if not looked_for or not cutting.is_installed():
+            return
+        texts = list(looked_for.values())
+        seen: dict[str, int] = {}
+        for place, form, number in zip(looked_for, cutting.normal_forms(self.fast, texts), cutting.alone(self.fast, texts), strict=True):
+            content = tokens[place].content
+            if not form.strip():
+                message = f"nothing is left of the token {content!r:.60} when the tokenizer has normalised it"
+                raise TokenError(message, hint="leave it out")
+            other = seen.setdefault(form, place)
+            if number is not None:
+                message = f"the token {content!r:.60} is one token already, to this tokenizer: {form!r:.60}, {number:,}"
+                error = DuplicateTokenError(message, hint="leave it out: it has a row")
+                error.rows = (number, place)
+                raise error
+            if other != place:
+                message = f"the tokens {tokens[other].content!r:.60} and {content!r:.60} are the same to this tokenizer: {form!r:.60}"
+                error = DuplicateTokenError(message, hint="give one of them")
+                error.rows = (other, place)
                 raise error
 
     def check_rows(self, rows: int, table: str) -> None:
