@@ -18,12 +18,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent.parent
-WORDS, PIECES, HELD = 100, 3, 400
+WORDS, PIECES, HELD = 100, 3, 1000
 SHARE, SEEN = 10, 10
 """One line of so many is held out; a word must be seen so often to be counted as one of the field."""
 
@@ -119,9 +118,10 @@ def new_words(lines: list[str], tokenizer: Any) -> list[str]:
 
 
 def with_a_word(lines: list[str], words: list[str]) -> list[str]:
-    """Return sentences that hold one of the words."""
+    """Return sentences that hold one of the words, from all parts of the text."""
     known = set(words)
-    return list(islice((line for line in lines if known & set(words_of(line))), HELD))
+    found = [line for line in lines if known & set(words_of(line))]
+    return [found[place * len(found) // HELD] for place in range(HELD)] if len(found) > HELD else found
 
 
 def lengths(tokenizer: Any, texts: list[str]) -> list[int]:

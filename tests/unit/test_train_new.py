@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -31,6 +33,7 @@ from tokenspace.cli import main  # noqa: E402
 from tokenspace.errors import ArgumentError, ModelFolderError, NotFiniteError, OutputError  # noqa: E402
 from tokenspace.torch import loss as loss_module  # noqa: E402
 from tokenspace.train.new_rows import reading, train_new_rows  # noqa: E402
+from tokenspace.train.new_rows import texts as texts_module  # noqa: E402
 from tokenspace.train.new_rows.network import loaded, partial, written  # noqa: E402
 from tokenspace.train.new_rows.objectives import SentenceVectors, objective_of, padded, pooling_of  # noqa: E402
 from tokenspace.train.new_rows.optimising import optimiser_of  # noqa: E402
@@ -269,6 +272,32 @@ def test_rare_tokens_get_their_texts(folder_of):
     assert len(chosen) == 60
     present = np.concatenate([example.new.ids for example in chosen]) - (opened.taken - 4)
     assert (np.bincount(present[present >= 0], minlength=4) == [48, 10, 1, 1]).all()
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize("block", [1, 2, 5, 64, 1 << 20])
+def test_a_files_lines_come_from_all_its_parts_and_each_once(tmp_path, monkeypatch, block, end):
+    monkeypatch.setattr(texts_module, "BLOCK", block)
+    path = tmp_path / "text.txt"
+    lines = [b"a", b"", "ü \u2028 x".encode(), b"bad \xff byte", b"long" * 40, b"", b"d"]
+    path.write_bytes(b"\n".join(lines) + end)
+    orders = [list(texts_module.scattered(path, seed)) for seed in (0, 0, 1)]
+    expected = [line.decode("utf-8", "replace") for line in path.read_bytes().splitlines(keepends=True)]
+    assert orders[0] == orders[1]
+    assert all(sorted(order) == sorted(expected) for order in orders)
+    assert block > 5 or orders[0] != orders[2]
+    path.write_bytes(b"")
+    assert list(texts_module.scattered(path, 0)) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are POSIX's")
+def test_a_pipe_is_read_from_the_front(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=("a\nb\n",))
+    writer.start()
+    assert list(texts_module.scattered(path, 0)) == ["a\n", "b\n"]
+    writer.join()
 
 
 def test_poolings(folder_of):

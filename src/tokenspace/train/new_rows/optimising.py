@@ -18,6 +18,11 @@ OWN, SHARED = 0.6, 0.3
 """Shares of the learning rate where rows share an offset and a map: of what is each row's own, and of those."""
 
 
+MOMENTUM = 0.3
+"""AdamW's first beta there. A text says something of the few tokens in it: with 0.9 their rows went on for ten steps with what it said,
+without another that could object, and held-out vectors were a tenth further from what they should be."""
+
+
 class Shared:
     """An offset and a linear map of the rows as they began, the same for all: what they bring is added to the rows after each step.
 
@@ -69,7 +74,7 @@ def optimiser_of(extended: Extended, goal: Objective, lr: float) -> torch.optim.
         return torch.optim.AdamW(groups, lr=lr, weight_decay=0.0)
     shared = Shared(extended.layer.new_rows)
     groups.append({"params": [shared.offset, shared.map], "share": SHARED})
-    optimiser = torch.optim.AdamW(groups, lr=lr, weight_decay=0.0)
+    optimiser = torch.optim.AdamW(groups, lr=lr, betas=(MOMENTUM, 0.999), weight_decay=0.0)
     optimiser.register_step_pre_hook(shared.gather)
     optimiser.register_step_post_hook(shared.give)
     return optimiser

@@ -14,6 +14,7 @@ from tokenspace.errors import ArgumentError, MissingExtraError, ModelFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -24,6 +25,10 @@ TOGETHER = 1000
 
 SHARE = 3
 """A new token is wanted in up to so many times its share of the texts: rare ones get theirs before frequent ones fill the room."""
+
+
+BLOCK = 1 << 16
+"""Bytes of a file that are read in a row."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,25 @@ class Cutter:
             message = f"none of the texts holds one of the {len(self._ids)} new tokens, as {self.tokens[0]!r:.40}"
             raise ArgumentError(message, hint="the corpus is to have one text a line, with the new tokens in some of them")
         return chosen
+
+
+def scattered(path: Path, seed: int) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file, block by block in an order of the seed's: some thousand lines stand for all of it.
+
+    A corpus is often sorted, a chapter or a source after another, and its beginning is not what it is about. What has no size, a pipe,
+    is read from the front.
+    """
+    if not path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            yield from lines
+        return
+    with path.open("rb") as file:
+        for block in np.random.default_rng([seed, 2]).permutation(-(-path.stat().st_size // BLOCK)).tolist():
+            file.seek(max(0, block * BLOCK - 1))
+            if block:
+                file.readline()  # it began in the block before
+            while file.tell() < (block + 1) * BLOCK and (line := file.readline()):
+                yield line.decode("utf-8", "replace")
 
 
 def _cut(encoding: Any) -> Cut:

@@ -20,7 +20,7 @@ from tokenspace.train.bounds import check, check_positive
 from tokenspace.train.new_rows.network import loaded, partial, written
 from tokenspace.train.new_rows.objectives import objective_of
 from tokenspace.train.new_rows.optimising import optimiser_of
-from tokenspace.train.new_rows.texts import Cutter
+from tokenspace.train.new_rows.texts import Cutter, scattered
 from tokenspace.train.state import State
 
 if TYPE_CHECKING:
@@ -136,7 +136,8 @@ def train_new_rows(  # noqa: PLR0913 - each an option of the command
     model : str or path
         A folder that `tokenspace.checkpoint.extend` wrote.
     texts : str or path, or iterable of str
-        A UTF-8 file with one text a line, or the texts. Those without a new token are passed over.
+        A UTF-8 file with one text a line, from all parts of which some are taken, or the texts, read from the first until there are
+        enough. Those without a new token are passed over.
     out : str or path
         The new folder; it must not be there unless `force` or `resume`.
     tokens : sequence of str, optional
@@ -151,7 +152,7 @@ def train_new_rows(  # noqa: PLR0913 - each an option of the command
     length : int, default 128
         Longer texts, in old tokens, are passed over.
     seed : int, default 0
-        Of the order of the texts and what is masked.
+        Of the texts taken, their order and what is masked.
     resume : bool, default False
         Go on where a training into `out` was stopped.
     force : bool, default False
@@ -179,8 +180,8 @@ def train_new_rows(  # noqa: PLR0913 - each an option of the command
     Notes
     -----
     For sentence vectors the rows learn from each other: beside its own numbers, each gets an offset and a linear map of what it began
-    as, the same for all rows. They learn at 0.3 times `lr`, what is a row's own at 0.6 times. The map takes four
-    times d x d float32 numbers while it trains.
+    as, the same for all rows. They learn at 0.3 times `lr`, what is a row's own at 0.6 times, all with a first beta of 0.3. The map
+    takes four times d x d float32 numbers while it trains.
 
     Dropout is off. A step costs three passes of the network, two for the texts and one for the teacher, and for the rows what the
     batch costs. Deterministic for a seed on one machine and number of threads. While it runs, and after a stop, the file
@@ -269,10 +270,8 @@ def _read(texts: str | os.PathLike[str] | Iterable[str], cutter: Cutter, plan: P
     count = plan.steps * plan.batch
     count += max(1, min(HELD_OUT, count // 9))
     if isinstance(texts, (str, os.PathLike)):
-        with Path(texts).open(encoding="utf-8", errors="replace") as lines:
-            examples = cutter.gather(lines, count, plan.length)
-    else:
-        examples = cutter.gather(texts, count, plan.length)
+        texts = scattered(Path(texts), plan.seed)
+    examples = cutter.gather(texts, count, plan.length)
     order = np.random.default_rng(plan.seed).permutation(len(examples))
     return [examples[place] for place in order]
 
