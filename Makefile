@@ -39,15 +39,16 @@ lint: $(VENV)/lint.stamp        ## style, format, types
 fuzz: $(VENV)/fuzz.stamp        ## every parser for a minute; `make fuzz MINUTES=10 ARGS=glove` one for ten
 	$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES) $(ARGS)
 
-# The kernels once more, compiled to die of any access outside an array: the tests of files, then broken files for MINUTES a parser.
+# The kernels once more, compiled to die of any access outside an array: tests of files and searches, then broken files for MINUTES a parser.
 # Built from a copy of the sources, so that the libraries in use stay as they are. PYTHONMALLOC: an array of its own for each object.
 # The C++ library comes along, or the sanitizer does not find what throws PyArrow's exceptions, and dies of the first.
 ASAN := LD_PRELOAD="$$($(or $(CC),cc) -print-file-name=libasan.so) $$($(or $(CC),cc) -print-file-name=libstdc++.so.6)" \
         ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=.asan/src
-asan: $(VENV)/fuzz.stamp        ## the C readers under the address sanitizer
+ATTACKED := tests/files tests/laws/test_round_trips.py tests/laws/test_kernels.py tests/laws/test_screens.py tests/unit/test_semantic.py
+asan: $(VENV)/fuzz.stamp        ## the C kernels under the address sanitizer
 	rm -rf .asan && mkdir .asan && cp -r src .asan/src && rm -f .asan/src/tokenspace/native/libtokenspace-*
 	$(BIN)/python build_native.py --sanitize .asan/src/tokenspace/native
-	$(ASAN) $(BIN)/python -m pytest -q -p no:cacheprovider --numprocesses=0 tests/files tests/laws/test_round_trips.py tests/laws/test_kernels.py
+	$(ASAN) $(BIN)/python -m pytest -q -p no:cacheprovider --numprocesses=0 $(ATTACKED)
 	$(ASAN) $(BIN)/python tests/fuzz/run.py --kernels --minutes $(MINUTES) $(ARGS)
 
 native: $(BIN)/python           ## compile the kernels again
