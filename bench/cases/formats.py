@@ -103,7 +103,7 @@ def read(kind: str) -> Callable[[Callable[..., Any], str], dict[str, Any]]:
         with Peak() as peak:
             cpu, wall, (result,) = timed(lambda: method(path, n, d), 1)
         matrix, find = result
-        if method in {reading.read_bytes, reading.touch_map}:
+        if method in {reading.read_bytes, reading.read_file, reading.touch_map}:
             return {"cpu_ms": cpu, "wall_ms": wall, "peak_mb": peak.megabytes, "error": "not read as a table"}
         wrong = mismatches(matrix, path, n, d)
         found = "" if find is None else f", finds {sum(find(word) == row for row, word in last(n, d))} of 3 words"
@@ -249,6 +249,7 @@ BINARY = {
     "gensim": reading.gensim_binary,
     "tokenspace": reading.tokenspace,
     "read-bytes": reading.read_bytes,
+    "read-file": reading.read_file,
     "touch-map": reading.touch_map,
 }
 
