@@ -227,7 +227,7 @@ def test_an_encoders_rows_share_an_offset_and_a_map(folder_of):
     wanted = torch.randn(start.shape, generator=torch.Generator().manual_seed(0))
     own, offset, square = (torch.zeros(shape, requires_grad=True) for shape in (start.shape, start.shape[1:], (start.shape[1],) * 2))
     groups = [{"params": [own], "lr": 0.006}, {"params": [offset, square], "lr": 0.003}]
-    plain = torch.optim.AdamW(groups, weight_decay=0.0)
+    plain = torch.optim.AdamW(groups, betas=(0.3, 0.999), weight_decay=0.0)
     scaled = start / start.abs().sum(1).mean()
     for step in range(5):
         for group in optimiser.param_groups:
