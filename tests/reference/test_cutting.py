@@ -153,6 +153,22 @@ def test_two_spellings_of_one_token_are_refused_where_the_tokenizer_sees_no_diff
     open_tokenizer(open_folder(tmp_path)).check_told_apart(pair)
 
 
+def test_all_tokens_that_have_a_row_are_named_at_once(tmp_path: Path) -> None:
+    whole = like_bert()
+    whole.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "config.json").write_text("{}")
+    alone = [token for token in sorted(whole.get_vocab()) if token.isalpha() and token.isascii()][:30]
+    given = ["zzyzx", *alone]
+    tokenizer = open_tokenizer(open_folder(tmp_path), given)
+    with pytest.raises(DuplicateTokenError, match=f"'{alone[0]}' is in the tokenizer already") as raised:
+        tokenizer.check_absent([NewToken(token) for token in given])
+    assert raised.value.rows == (whole.token_to_id(alone[0]), 1)
+    assert raised.value.hint == f"leave it out: it has a row; so have {', '.join(map(repr, alone[1:21]))} and 9 more"
+    with pytest.raises(DuplicateTokenError, match=f"'{alone[0].upper()}' is one token already") as raised:
+        tokenizer.check_told_apart([NewToken(token.upper()) for token in given[:3]])
+    assert raised.value.hint == f"leave it out: it has a row; so have {alone[1].upper()!r}"
+
+
 def test_texts_of_too_many_parts_go_to_the_whole_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "tokenizer.json"
     like_bert().save(str(path))

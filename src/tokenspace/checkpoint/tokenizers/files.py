@@ -28,6 +28,9 @@ FAST, SETTINGS, LEGACY = "tokenizer.json", "tokenizer_config.json", "added_token
 SLOW = ("vocab.txt", "vocab.json", "merges.txt", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "spm.model")
 """Files that tokenizers in Python read. They stay as they are: such a tokenizer learns of added tokens from `SETTINGS` or `LEGACY`."""
 
+SHOWN = 20
+"""Tokens that a message names."""
+
 
 @dataclass(frozen=True)
 class Tokenizer:
@@ -56,13 +59,14 @@ class Tokenizer:
         DuplicateTokenError
             Naming the first, its id and its place in the list as `rows`.
         """
-        for place, token in enumerate(tokens):
-            number = self.fast.known.get(token.content)
-            if number is not None:
-                message = f"the token {token.content!r:.60} is in the tokenizer already, as {number:,}"
-                error = DuplicateTokenError(message, hint="leave it out: it has a row")
-                error.rows = (number, place)
-                raise error
+        there = [place for place, token in enumerate(tokens) if token.content in self.fast.known]
+        if there:
+            content = tokens[there[0]].content
+            number = self.fast.known[content]
+            message = f"the token {content!r:.60} is in the tokenizer already, as {number:,}"
+            error = DuplicateTokenError(message, hint=_leave_out([tokens[place].content for place in there[1:]]))
+            error.rows = (number, there[0])
+            raise error
 
     def check_told_apart(self, tokens: Sequence[NewToken]) -> None:
         """Raise where a token would be found in the text in the place of another: "KING" is "king" to an uncased model.
@@ -84,8 +88,10 @@ class Tokenizer:
         if not looked_for or not cutting.is_installed():
             return
         texts = list(looked_for.values())
+        forms, ids = cutting.normal_forms(self.fast, texts), cutting.alone(self.fast, texts)
+        known = [text for text, number in zip(texts, ids, strict=True) if number is not None]
         seen: dict[str, int] = {}
-        for place, form, number in zip(looked_for, cutting.normal_forms(self.fast, texts), cutting.alone(self.fast, texts), strict=True):
+        for place, form, number in zip(looked_for, forms, ids, strict=True):
             content = tokens[place].content
             if not form.strip():
                 message = f"nothing is left of the token {content!r:.60} when the tokenizer has normalised it"
@@ -93,7 +99,7 @@ class Tokenizer:
             other = seen.setdefault(form, place)
             if number is not None:
                 message = f"the token {content!r:.60} is one token already, to this tokenizer: {form!r:.60}, {number:,}"
-                error = DuplicateTokenError(message, hint="leave it out: it has a row")
+                error = DuplicateTokenError(message, hint=_leave_out(known[1:]))
                 error.rows = (number, place)
                 raise error
             if other != place:
@@ -142,6 +148,14 @@ class Tokenizer:
         if legacy is not None or (not listed and any(self.folder.find(name) for name in SLOW)):
             files[LEGACY] = (raw(config.written((legacy or {}) | {entry["content"]: entry["id"] for entry in entries})),)
         return files
+
+
+def _leave_out(others: list[str]) -> str:
+    """Say what to do about a token that has a row, and about others that have one."""
+    if not others:
+        return "leave it out: it has a row"
+    more = f" and {len(others) - SHOWN:,} more" if len(others) > SHOWN else ""
+    return f"leave it out: it has a row; so have {', '.join(f'{one!r:.60}' for one in others[:SHOWN])}{more}"
 
 
 def open_tokenizer(folder: Folder, wanted: Iterable[str] = ()) -> Tokenizer:
