@@ -91,6 +91,7 @@ BAGS = (INTS, SIZE, IDS, SIZE, INTS, SIZE, SIZE)  # words with -1 behind each ba
 SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cpu_level": (FLAG,),
     "sources": (ctypes.c_char_p,),
+    "tidy_heap": (None,),
     "pair_sums": (None, FLAG, FLAG, FLOATS, ROWS, SIZE, SIZE, SOME_IDS, SOME_IDS, SIZE, NEW_FLOATS),
     "row_sums": (None, FLAG, ROWS, SIZE, SIZE, SIZE, NEW_FLOATS),
     "rank_counts": (None, FLAG, ROWS, *(4 * [SIZE]), FLOATS, FLOATS, FLOAT, FLOATS, IDS, SIZE, NEW_IDS),

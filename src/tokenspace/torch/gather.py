@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from tokenspace.errors import ArgumentError, ShapeError
+from tokenspace.torch import heap
 
 if TYPE_CHECKING:
     from tokenspace.torch.selection import Selection
@@ -52,16 +53,18 @@ class Lookup(torch.autograd.Function):
         """Gather."""
         ctx.save_for_backward(ids)
         ctx.selection, ctx.rules, ctx.shape, ctx.kind = selection, rules, part.shape, part.dtype
-        return functional.embedding(ids, whole)
+        with heap.tidied(ids.numel() * whole[:1].nbytes, whole.device):
+            return functional.embedding(ids, whole)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Add up what falls on chosen rows."""
-        (ids,) = ctx.saved_tensors
-        flat = ids.reshape(-1)
-        at, slots = _found(flat, ctx.selection, ctx.rules)
-        rows = gradients[0].reshape(len(flat), ctx.shape[1]).index_select(0, at).to(ctx.kind)
-        return None, _gathered(rows, slots, ctx.shape, ctx.rules), None, None, None
+        (ids,), (gradient,) = ctx.saved_tensors, gradients
+        with heap.tidied(gradient.nbytes, gradient.device):
+            flat = ids.reshape(-1)
+            at, slots = _found(flat, ctx.selection, ctx.rules)
+            rows = gradient.reshape(len(flat), ctx.shape[1]).index_select(0, at).to(ctx.kind)
+            return None, _gathered(rows, slots, ctx.shape, ctx.rules), None, None, None
 
 
 class Bags(torch.autograd.Function):
