@@ -4,7 +4,7 @@ A kernel is one C file, one NumPy twin in `reference.py` and one entry in `signa
 is asked for. ``TOKENSPACE_NATIVE`` chooses otherwise: ``numpy`` for the twins, or the name of a level.
 
 A kernel runs without the interpreter lock, owns no memory and keeps no state, so threads may share it and forked children
-inherit it.
+inherit it. What computes nothing has no twin: `cpu_level`, `sources`, and `tidy_heap`, which asks for memory only to give it back.
 """
 
 from __future__ import annotations
