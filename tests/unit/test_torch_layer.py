@@ -23,7 +23,7 @@ from tokenspace.errors import (  # noqa: E402
     ShapeError,
     TokenError,
 )
-from tokenspace.torch import EmbeddingLayer, Head, TiedHead  # noqa: E402
+from tokenspace.torch import EmbeddingLayer, Head, TiedHead, partial  # noqa: E402
 from tokenspace.torch.arrays import as_array, as_tensor  # noqa: E402
 
 N, M, D = 50, 4, 6
@@ -776,3 +776,121 @@ def test_other_memory_under_the_parameter_is_taken_in(dtype):
     assert torch.equal(layer(torch.tensor([7])).float(), torch.full((1, 3), 4.0))
     assert torch.equal(layer.state_dict()["weight"][6:].float(), torch.full((2, 3), 4.0))
     assert layer.proof()
+
+
+def new_weight(layer, values):
+    layer.weight = values
+
+
+def new_parameter(layer, values):
+    layer.weight = torch.nn.Parameter(values)
+
+
+def new_memory(layer, values):
+    layer.weight.data = values
+
+
+def into_the_rows(layer, values):
+    with torch.no_grad():
+        layer.weight.copy_(values)
+
+
+def into_the_data(layer, values):
+    layer.weight.data.copy_(values)
+
+
+@pytest.mark.parametrize("compared", [True, False])
+@pytest.mark.parametrize("ids", [None, [3, 5]])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("write", [new_weight, new_parameter, new_memory, into_the_rows, into_the_data])
+def test_training_goes_on_from_what_others_write_into_the_weight(write, dtype, ids, compared, monkeypatch):
+    layer = EmbeddingLayer(8, 3, dtype=dtype)
+    chosen = list(layer.extend(2)) if ids is None else ids
+    if ids is not None:
+        layer.train_rows(ids)
+    if not compared:
+        monkeypatch.setattr(partial, "COMPARED", ())
+        if write is into_the_data and not layer._selection.is_view(layer.weight):
+            pytest.skip("said in the layer's docstring")
+    every = torch.arange(layer.num_embeddings)
+    optimiser = torch.optim.SGD(layer.parameters(), lr=1.0)
+    layer(every).sum().backward()
+    optimiser.step()
+    layer(every)
+    write(layer, torch.full_like(layer.weight.detach(), 7.0))
+    assert (layer(every) == 7).all()
+    assert (layer.new_rows == 7).all()
+    assert [name for name, _ in layer.named_parameters()] == ["new_rows"]
+    optimiser.zero_grad()
+    layer(every).sum().backward()
+    optimiser.step()
+    wanted = torch.full((layer.num_embeddings, 3), 7.0, dtype=dtype)
+    wanted[chosen] = 6
+    assert torch.equal(layer(every), wanted)
+    assert torch.equal(layer.state_dict()["weight"], wanted)
+
+
+def test_numbers_beside_those_that_were_written_keep_their_master():
+    layer = EmbeddingLayer(8, 3, dtype=torch.bfloat16)
+    layer.extend(2)
+    with torch.no_grad():
+        layer.new_rows.fill_(1 + 2**-12)  # 1 in bfloat16
+    layer(torch.tensor([8]))
+    with torch.no_grad():
+        layer.weight[9, 1] = 5
+        layer.weight[0] = 3
+    layer(torch.tensor([8]))
+    wanted = torch.full((2, 3), 1 + 2**-12)
+    wanted[1, 1] = 5
+    assert torch.equal(layer.new_rows.detach(), wanted)
+
+
+def test_another_weight_has_the_same_shape():
+    layer = EmbeddingLayer(8, 3)
+    layer.extend(2)
+    with pytest.raises(ShapeError, match=r"weight must be of shape \(10, 3\).*seen \(8, 3\)"):
+        layer.weight = torch.zeros(8, 3)
+    assert layer(torch.tensor([9])).shape == (1, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_another_weight_may_be_of_another_type(dtype):
+    layer = EmbeddingLayer(8, 3, dtype=dtype)
+    layer.extend(2)
+    layer.weight = torch.full((10, 3), 2.0, dtype=torch.bfloat16 if dtype is torch.float32 else torch.float32)
+    assert layer(torch.tensor([0, 9])).tolist() == [[2.0] * 3] * 2
+    assert layer.new_rows.dtype == torch.float32
+
+
+def test_rows_chosen_without_a_record_lose_no_step_of_those_before():
+    layer = EmbeddingLayer(8, 3, dtype=torch.bfloat16)
+    layer.train_rows([1, 2])
+    with torch.no_grad():
+        layer.new_rows.fill_(4)
+    layer.train_rows([5], record=False)
+    assert (layer.weight[1:3] == 4).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_layer_that_was_extended_in_inference_mode_serves_there(dtype):
+    with torch.inference_mode():
+        layer = EmbeddingLayer(8, 3, dtype=dtype)
+        layer.extend(2)
+        assert layer(torch.tensor([9])).shape == (1, 3)
+        layer.weight[9] = 5
+        assert (layer(torch.tensor([9])) == 5).all()
+
+
+def test_a_layer_served_in_inference_mode_trains_afterwards():
+    layer = EmbeddingLayer(8, 3, dtype=torch.bfloat16)
+    layer.extend(2)
+    with torch.inference_mode():
+        layer(torch.tensor([9]))
+        layer.load_state_dict(layer.state_dict())
+        layer(torch.tensor([9]))
+    optimiser = torch.optim.SGD(layer.parameters(), lr=1.0)
+    before = layer.new_rows.detach().clone()
+    layer(torch.tensor([9])).sum().backward()
+    optimiser.step()
+    layer(torch.tensor([9]))
+    assert torch.equal(layer.new_rows.detach(), before - torch.tensor([[0.0], [1.0]]))

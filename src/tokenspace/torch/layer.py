@@ -66,9 +66,11 @@ class EmbeddingLayer(Growing, torch.nn.Embedding):
     momentum either, as it never sees them. State dicts have the one key `weight`, as `torch.nn.Embedding` writes it, and load in
     both directions; float32 masters are rounded when saved. Vices: `weight` is no buffer after `extend`, so DistributedDataParallel
     does not send it to the other processes (which is the point): load the same rows in each. What shards parameters (FSDP, ZeRO-3)
-    sees the new rows only. `weight` of a half-precision layer shows
-    the last optimiser step only after the next forward, `state_dict` or `to_table`. Names of `torch.nn.EmbeddingBag` that
-    come before `device` in its signature (`mode`) must be given by name.
+    sees the new rows only. `weight` of a half-precision layer shows the last optimiser step only after the next forward, `state_dict`
+    or `to_table`. Training goes on from what others write into the chosen rows of `weight`, ``layer.weight[id] = row`` or another
+    `weight`; where the parameter is a master, a compiled layer does not notice, and one on another device than the CPU not what is
+    written to ``weight.data``. Names of `torch.nn.EmbeddingBag` that come before `device` in its signature (`mode`) must be given by
+    name.
 
     References
     ----------

@@ -3,7 +3,7 @@
 The whole matrix stays one tensor, in the layout in which it is stored, and leaves `parameters()`; what trains is a small parameter.
 Where the chosen rows are a run of a float32 or float64 matrix the parameter is a **view** of them, so an optimiser that updates it
 updates the matrix, and there is nothing to merge. Else (half precision, rows here and there) it is a float32 master, written
-through before each use.
+through before each use. What others write into the matrix's chosen rows, ``weight[id] = row`` or a new ``weight``, is taken into it.
 
 The whole is a plain attribute, not a registered buffer: DistributedDataParallel sends every buffer to all processes before every
 forward, which at 256,000 x 2048 is 1 GB a step. State dicts, moves between devices and copies are looked after here instead.
@@ -12,11 +12,13 @@ forward, which at 256,000 x 2048 is 1 GB a step. State dicts, moves between devi
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 
-from tokenspace.errors import ArgumentError
+from tokenspace.errors import ArgumentError, ShapeError
 from tokenspace.extension import Proof, proof
 from tokenspace.torch import heap
 from tokenspace.torch.arrays import as_array
@@ -30,6 +32,32 @@ if TYPE_CHECKING:
 BLOCK = 1 << 24
 """Bytes hashed at a time; a copy of that size is made where the rows lie on another device."""
 
+COMPARED = ("cpu",)
+"""Devices on which chosen rows are compared with what was written there. Elsewhere that would wait for the device: the count of changes
+that autograd keeps has to tell, which does not see what is written to ``weight.data``."""
+
+INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How a tensor of n rows was left, so that what others write to it is noticed.
+
+    Attributes
+    ----------
+    place, version : int
+        Its address and autograd's count of its changes.
+    seen : int
+        That count of the parameter whose numbers it then held; -1 for those of none.
+    rows : tensor, or None
+        A copy of the chosen rows in it, where the parameter is a master and not a view.
+    """
+
+    place: int
+    version: int
+    seen: int
+    rows: torch.Tensor | None
+
 
 class Partial(torch.nn.Module):
     """Rows of `_pairs`' tensors, of which those of a `Selection` train.
@@ -41,14 +69,14 @@ class Partial(torch.nn.Module):
 
     _selection: Selection | None
     _digest: str
-    _seen: dict[str, int]
+    _left: dict[str, Left]
     _own: dict[str, Any]
 
     def _begin(self) -> None:
         """Set up, after the subclass has made its tensors; all of them train."""
         self._selection = None
         self._digest = ""
-        self._seen = {}
+        self._left = {}
         self._own = {}
         for part in self._pairs.values():
             self.register_parameter(part, None)
@@ -63,8 +91,8 @@ class Partial(torch.nn.Module):
         selection = Selection(ids, n)
         whole = {name: self._whole(name) for name in self._pairs if self._whole(name) is not None}
         old = next(iter(whole.values()))
+        self._write_through()
         if record:
-            self._write_through()
             self._digest = _digest([old[run] for run in selection.others() if run.start < len(old)])
         selection.moved(lambda ids: ids.to(old.device))
         for name, full in whole.items():
@@ -84,7 +112,7 @@ class Partial(torch.nn.Module):
             if not selection.is_view(full):
                 values = values.to(full.dtype if full.dtype in WIDE else torch.float32, copy=True)
             self.register_parameter(part, torch.nn.Parameter(values))
-        self._seen = {}
+            self._leave(name, part)
         self._own = {part: self._parameters[part] for part in self._chosen()}
         heap.keep()
 
@@ -116,8 +144,9 @@ class Partial(torch.nn.Module):
 
         A changed master is written so that autograd notices: a backward that still needs the old rows then fails, as it should. Where
         autograd saw no change the same numbers are written unseen, for optimisers that write to ``parameter.data``; one that was given
-        other memory there becomes a view again. A tensor that stands where the parameter was, as `torch.func.functional_call` puts it
-        there, is written only if `adopt` is true: it is to serve one call, and to be saved where someone set it for good.
+        other memory there becomes a view again. What others wrote into the chosen rows meanwhile is taken over first. A tensor that
+        stands where the parameter was, as `torch.func.functional_call` puts it there, is written only if `adopt` is true: it is to
+        serve one call, and to be saved where someone set it for good.
         """
         if self._selection is None:
             return
@@ -126,13 +155,61 @@ class Partial(torch.nn.Module):
             full = self.__dict__.get(name)
             if rows is None or full is None or full.is_meta or not (adopt or rows is self._own.get(part)):
                 continue
-            if self._selection.is_view(full):
-                if rows.data_ptr() != self._selection.part(full).data_ptr():
+            selection, left, own = self._selection, self._left[part], rows is self._own.get(part)
+            if selection.is_view(full):
+                if own and full.data_ptr() != left.place:
+                    self._join(name, part, selection.part(full))
+                elif rows.data_ptr() != selection.part(full).data_ptr():
                     self._join(name, part, rows.detach())
-                continue
-            with torch.no_grad():
-                self._selection.put(full if self._seen.get(part) != rows._version else full.data, rows.detach())  # noqa: SLF001
-            self._seen[part] = rows._version  # noqa: SLF001 - the count of changes that autograd itself checks
+            elif left.rows is None or left.rows.dtype != full.dtype:
+                self._join(name, part, selection.part(full))
+            else:
+                with torch.no_grad():
+                    if own and self._is_changed(full, left):
+                        now = selection.part(full)
+                        rows.copy_(torch.where(now == left.rows, rows, now))
+                    selection.put(full if left.seen != _version(rows) else full.data, rows.detach())
+                self._leave(name, part, rows)
+
+    def _is_changed(self, full: torch.Tensor, left: Left) -> bool:
+        """Return whether others have written to the chosen rows of `full` since it was left; where it is not on the CPU, to any rows."""
+        if full.device.type not in COMPARED:
+            return _version(full) != left.version or full.data_ptr() != left.place
+        if full.is_shared():  # with processes that train the same rows, and whose writing is no news
+            return False
+        selection: Any = self._selection
+        return not np.array_equal(_bits(selection.part(full)), _bits(left.rows))
+
+    def _leave(self, name: str, part: str, rows: torch.Tensor | None = None) -> None:
+        """Note how a tensor of n rows is left: holding the numbers of `rows`, or others."""
+        selection: Any = self._selection
+        full, kept = self.__dict__[name], None
+        if not selection.is_view(full):
+            before = self._left.get(part)
+            if rows is not None and before is not None and before.rows is not None:
+                kept = before.rows.copy_(rows.detach())
+            else:
+                with torch.inference_mode(mode=False):  # it is written to later, in whatever mode
+                    kept = selection.part(full).clone()
+        self._left[part] = Left(0 if full.is_meta else full.data_ptr(), _version(full), -1 if rows is None else _version(rows), kept)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Take another matrix in the place of the one whose rows train: they go on from its numbers.
+
+        Raises
+        ------
+        ShapeError
+            If it is of another shape.
+        """
+        old = self.__dict__.get(name) if isinstance(value, torch.Tensor) and name in self._pairs else None
+        if old is None or self.__dict__.get("_selection") is None or self._plainly():
+            super().__setattr__(name, value)
+            return
+        if value.shape != old.shape:
+            message = f"{name} must be of shape {tuple(old.shape)}, as long as chosen rows of it train; seen {tuple(value.shape)}"
+            raise ShapeError(message, hint="extend the layer or the head to grow it, or merge it first")
+        self.__dict__[name] = value.detach()
+        self._join(name, self._pairs[name], self._selection.part(value.detach()))  # type: ignore[union-attr]
 
     def _plainly(self) -> bool:
         """Return whether plain autograd must serve: a tracer looks on, or another tensor stands where the parameter was."""
@@ -146,6 +223,7 @@ class Partial(torch.nn.Module):
         """Move or convert: `to`, `half`, `cuda`, `share_memory`; the parameter stays a view, or becomes one, or a master."""
         if self._selection is None:
             return super()._apply(fn, recurse)
+        self._write_through()
         masters = {part: self._parameters[part].detach() for part in self._chosen()}
         super()._apply(fn, recurse)
         for part, name in self._chosen().items():
@@ -168,9 +246,9 @@ class Partial(torch.nn.Module):
         else:
             kind = full.dtype if full.dtype in WIDE else torch.float32
             rows.data = master.to(full.device, kind, copy=True) if real else torch.empty(rows.shape, dtype=kind, device=full.device)
-            self._seen = {}
         rows.grad = None if gradient is None else gradient.to(rows.device, rows.dtype)
         self._own[part] = rows
+        self._leave(name, part)
 
     def _chosen(self) -> dict[str, str]:
         """Return parameter name -> tensor name, of those that are there."""
@@ -183,6 +261,8 @@ class Partial(torch.nn.Module):
             for part, name in self._chosen().items():
                 if self._selection.is_view(self.__dict__[name]):
                     self._join(name, part, self._parameters[part].detach())
+                else:
+                    self._leave(name, part)
 
     def __getstate__(self) -> dict[str, Any]:
         """Go into a copy or a pickle with the masters written through."""
@@ -287,6 +367,16 @@ class Partial(torch.nn.Module):
             raise ArgumentError(message, hint="leave record=True, or pass the older matrix")
         selection: Any = self._selection
         return Proof(selection.n - len(selection), len(selection), self._digest, seen, None)
+
+
+def _version(tensor: torch.Tensor) -> int:
+    """Return autograd's count of a tensor's changes; -1 for one made in inference mode, which has none."""
+    return -1 if tensor.is_inference() else tensor._version  # noqa: SLF001 - what autograd itself checks
+
+
+def _bits(rows: Any) -> NDArray[Any]:
+    """Return rows as the integers that their bits are, which are equal where NaN is too; shares memory."""
+    return rows.detach().view(INTEGERS[rows.element_size()]).numpy()
 
 
 def _digest(runs: Iterable[torch.Tensor]) -> str:
