@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 
 import hypothesis
 import numpy as np
@@ -13,6 +14,9 @@ from tokenspace.native import door
 
 if not door.levels():  # else the warning about it would be an error
     os.environ.setdefault("TOKENSPACE_NATIVE", "numpy")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; the programs under test would not hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: a busy machine is not a wrong answer. The same examples every time where a change is judged, new ones elsewhere.
 hypothesis.settings.register_profile("tokenspace", deadline=None, derandomize="CI" in os.environ, print_blob=True)
