@@ -68,6 +68,31 @@ def test_only_many_rows_on_the_cpu_are_worth_it(monkeypatch):
     assert calls == ["cpu", "meta", "tidy_heap", "cpu", "tidy_heap"]
 
 
+@pytest.mark.parametrize("mode", [None, "sum", "max"])
+def test_room_for_the_optimiser_is_set_aside_until_the_first_gradient(mode):
+    heap.release()
+    layer = EmbeddingLayer(10, 4, mode=mode)
+    layer.extend(3)
+    (room,) = heap._room
+    assert room.nbytes == heap.STATES * 3 * 4 * 4
+    ids = torch.tensor([[0, 10]])
+    with torch.no_grad():
+        layer(ids)
+    assert heap._room
+    layer(ids).sum().backward()
+    assert not heap._room
+
+
+def test_room_is_one_the_largest_asked_for_and_none_that_the_system_would_give():
+    heap.release()
+    heap.keep(heap.KEPT)
+    assert not heap._room
+    for trained, kept in ((1000, 1000), (10, 1000), (2000, 2000)):
+        heap.keep(trained)
+        assert [room.nbytes for room in heap._room] == [heap.STATES * kept]
+    heap.release()
+
+
 def test_a_step_on_many_rows_is_the_same_with_and_without(monkeypatch):
     def losses():
         torch.manual_seed(0)

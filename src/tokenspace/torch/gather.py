@@ -64,7 +64,9 @@ class Lookup(torch.autograd.Function):
             flat = ids.reshape(-1)
             at, slots = _found(flat, ctx.selection, ctx.rules)
             rows = gradient.reshape(len(flat), ctx.shape[1]).index_select(0, at).to(ctx.kind)
-            return None, _gathered(rows, slots, ctx.shape, ctx.rules), None, None, None
+            gathered = _gathered(rows, slots, ctx.shape, ctx.rules)
+            heap.release()
+            return None, gathered, None, None, None
 
 
 class Bags(torch.autograd.Function):
@@ -91,6 +93,7 @@ class Bags(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Add up what falls on chosen rows; and for weights the products of gradients and rows."""
+        heap.release()
         whole, ids, starts, weights, sizes, largest = ctx.saved_tensors
         gradient, rules = gradients[0], ctx.rules
         if rules.mode == "max":

@@ -19,16 +19,33 @@ LARGE = 2 << 20
 """Bytes of rows from which tidying, 0.1 ms, is little beside what a step does with them."""
 
 
-def keep() -> None:
-    """Free a block of nearly 32 MB that was never touched; costs microseconds.
+STATES = 3
+"""Of the size of what trains, an optimiser keeps or needs so many: AdamW two, and one while it computes."""
 
-    glibc takes blocks above 128 kB from the system and gives them back when they are freed, until a larger one has been freed once:
-    from then on blocks up to that size come from the heap, and up to twice as much of it is kept. Without it a step whose loss makes
-    8 MB temporaries at 256,000 x 2048 meets 8,000 page faults, 15 of its 25 CPU milliseconds. Importing transformers has the same
-    effect; other allocators do not notice.
+_room: list[torch.Tensor] = []  # at most one, of the process, as the heap is
+
+
+def keep(trained: int) -> None:
+    """Prepare the heap for training a parameter of so many bytes; costs microseconds and touches no memory.
+
+    A block of nearly 32 MB is asked for and freed. glibc takes blocks above 128 kB from the system and gives them back when they are
+    freed, until a larger one has been freed once: from then on blocks up to that size come from the heap, and up to twice as much of it
+    is kept. Without it a step whose loss makes 8 MB temporaries at 256,000 x 2048 meets 8,000 page faults, 15 of its 25 CPU
+    milliseconds. Importing transformers has the same effect; other allocators do not notice.
+
+    Room for the optimiser is set aside until the first gradient is there: it makes its tensors after a first step has come and gone,
+    and would cut them from where a large block was, which then does not find room again.
     """
     torch.empty(KEPT, dtype=torch.uint8)
     kernel("tidy_heap")  # loaded now and not within a step
+    size = STATES * trained
+    if size <= KEPT and not (_room and _room[0].nbytes >= size):
+        _room[:] = [torch.empty(size, dtype=torch.uint8)]
+
+
+def release() -> None:
+    """Free the room that was set aside."""
+    _room.clear()
 
 
 @contextmanager

@@ -114,7 +114,7 @@ class Partial(torch.nn.Module):
             self.register_parameter(part, torch.nn.Parameter(values))
             self._leave(name, part)
         self._own = {part: self._parameters[part] for part in self._chosen()}
-        heap.keep()
+        heap.keep(sum(rows.nbytes for rows in self._own.values() if rows.device.type == "cpu"))
 
     def _release(self) -> None:
         """Let all rows train again."""
