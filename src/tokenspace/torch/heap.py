@@ -54,7 +54,7 @@ def tidied(size: int, device: torch.device) -> Iterator[None]:
 
     Before glibc 2.39 a block is not joined with the free room beside it (see ``native/tidy_heap.c``), and the heap grows from step to
     step, as it does under PyTorch's own layers: at 256,000 x 2048, 8 x 128 ids, by 86 to 116 MB under 42 MB of tensors, and tidied by
-    58 to 65 MB. The layer's calls are where we can do it: what lies between them, the loss and its gradient, is the caller's.
+    58 to 66 MB. The layer's calls are where we can do it: what lies between them, the loss and its gradient, is the caller's.
     """
     tidy = kernel("tidy_heap") if size >= LARGE and device.type == "cpu" else None
     if tidy:
