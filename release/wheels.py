@@ -39,7 +39,7 @@ class Library(NamedTuple):
     oldest: tuple[int, ...]
 
 
-def library(data: bytes) -> Library:
+def parsed(data: bytes) -> Library:
     """Read the head of a shared library: ELF, Mach-O or PE, 64 bit, little-endian.
 
     Raises
@@ -126,7 +126,7 @@ KEPT = {".py", ".js", ".html", ".css", ".svg", ".c", ".h", ".typed"}
 
 
 def _library(data: bytes, system: str) -> Iterator[str]:
-    found = library(data)
+    found = parsed(data)
     if found.system != TARGETS[system].system or found.machine not in MACHINES[system.partition("-")[2]]:
         yield f"is for {found.system}, machine {found.machine:#x}"
     if digest().encode() not in data:

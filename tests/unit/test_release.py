@@ -57,21 +57,21 @@ def elf(wheels, *, machine: int = 0xB7, glibc: bytes = b"GLIBC_2.17", sources: s
 def test_a_library_of_this_machine_is_read(wheels) -> None:
     if not door.levels() or door.SUFFIX != ".so":
         pytest.skip("no ELF library here")
-    found = wheels.library((door.FOLDER / f"libtokenspace-{door.levels()[0]}.so").read_bytes())
+    found = wheels.parsed((door.FOLDER / f"libtokenspace-{door.levels()[0]}.so").read_bytes())
     assert found.system == "linux"
     assert found.machine in {0x3E, 0xB7}
     assert "libc.so.6" in found.needs
     with pytest.raises(ValueError, match="neither ELF, Mach-O nor PE"):
-        wheels.library(b"a text\n")
+        wheels.parsed(b"a text\n")
 
 
 def test_libraries_of_macos_and_windows_are_read(wheels) -> None:
     name = b"/usr/lib/libSystem.B.dylib\0".ljust(32, b"\0")
     commands = struct.pack("<IIIIII", 0x0C, 24 + 32, 24, 0, 0, 0) + name + struct.pack("<IIIIII", 0x32, 24, 1, 11 << 16, 0, 0)
     mach = struct.pack("<IIIIIIII", 0xFEEDFACF, 0x0100000C, 0, 6, 2, len(commands), 0, 0) + commands
-    assert wheels.library(mach) == ("macos", 0x0100000C, ["/usr/lib/libSystem.B.dylib"], (11, 0))
+    assert wheels.parsed(mach) == ("macos", 0x0100000C, ["/usr/lib/libSystem.B.dylib"], (11, 0))
     portable = b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 0x40) + b"PE\0\0" + struct.pack("<H", 0x8664) + b"\0KERNEL32.dll\0own.dll\0"
-    assert wheels.library(portable) == ("windows", 0x8664, ["kernel32.dll", "own.dll"], ())
+    assert wheels.parsed(portable) == ("windows", 0x8664, ["kernel32.dll", "own.dll"], ())
 
 
 def test_a_wheel_is_held_against_its_tag_its_record_and_the_sources(wheels, tmp_path: Path) -> None:

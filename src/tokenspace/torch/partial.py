@@ -202,14 +202,15 @@ class Partial(torch.nn.Module):
             If it is of another shape.
         """
         old = self.__dict__.get(name) if isinstance(value, torch.Tensor) and name in self._pairs else None
-        if old is None or self.__dict__.get("_selection") is None or self._plainly():
+        selection = self.__dict__.get("_selection")
+        if old is None or selection is None or self._plainly():
             super().__setattr__(name, value)
             return
         if value.shape != old.shape:
             message = f"{name} must be of shape {tuple(old.shape)}, as long as chosen rows of it train; seen {tuple(value.shape)}"
             raise ShapeError(message, hint="extend the layer or the head to grow it, or merge it first")
         self.__dict__[name] = value.detach()
-        self._join(name, self._pairs[name], self._selection.part(value.detach()))  # type: ignore[union-attr]
+        self._join(name, self._pairs[name], selection.part(value.detach()))
 
     def _plainly(self) -> bool:
         """Return whether plain autograd must serve: a tracer looks on, or another tensor stands where the parameter was."""
